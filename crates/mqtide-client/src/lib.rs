@@ -1,0 +1,1 @@
+//! An MQTT 3.1, 3.1.1 and 5.0 client for tokio.

@@ -1,0 +1,1 @@
+//! MQTT sessions, client and server side, as sans-IO state machines.

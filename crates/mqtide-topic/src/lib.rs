@@ -1,0 +1,1 @@
+//! Proven MQTT topic names and filters, and indexes over them.

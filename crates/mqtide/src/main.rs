@@ -1,0 +1,3 @@
+//! The MQTT broker, publisher and subscriber in one program.
+
+fn main() {}
