@@ -1,0 +1,31 @@
+use std::io;
+
+use crate::listener::ListenAddress;
+
+/// Why a broker did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BrokerError {
+    /// A listener could not be opened: the port is in use, the address is not ours, the name does not resolve.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address that was asked for.
+        address: ListenAddress,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A configuration value makes no sense.
+    #[error("configuration: {field} {problem}")]
+    Config {
+        /// The path of the value, such as `limits.receive_maximum`.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A worker thread or its runtime could not be created.
+    #[error("cannot start a worker: {0}")]
+    Worker(#[source] io::Error),
+    /// [`Flavour::Ambient`](crate::Flavour::Ambient) was asked for outside of a tokio runtime.
+    #[error("the ambient flavour needs a running tokio runtime")]
+    NoRuntime,
+}
