@@ -1,0 +1,53 @@
+//! Which codecs and cases a run covers.
+
+use crate::case::{Case, Version};
+use crate::codec::{Contender, Direction};
+use crate::peers;
+
+/// One line of a table: a case in one direction, with everyone who can do it.
+pub struct Line {
+    /// Decoding or encoding.
+    pub direction: Direction,
+    /// What is decoded or encoded.
+    pub case: Case,
+    /// Who takes part.
+    pub contenders: Vec<Contender>,
+}
+
+impl Line {
+    /// `v5/decode/publish q1 256B`, as benches and programs name it.
+    pub fn name(&self) -> String {
+        format!(
+            "{}/{}/{}",
+            self.case.version.name(),
+            self.direction.name(),
+            self.case.name
+        )
+    }
+}
+
+/// Every line whose name contains `pattern`.
+pub fn lines(pattern: &str) -> Vec<Line> {
+    let mut lines: Vec<Line> = Version::ALL.into_iter().flat_map(of_version).collect();
+    lines.retain(|line| line.name().contains(pattern));
+    lines
+}
+
+fn of_version(version: Version) -> impl Iterator<Item = Line> {
+    Direction::ALL.into_iter().flat_map(move |direction| {
+        let cases = Case::all(version).into_iter();
+        cases
+            .filter(move |case| direction == Direction::Decode || case.is_single())
+            .map(move |case| {
+                let contenders = peers::all()
+                    .into_iter()
+                    .filter(|codec| codec.version == version)
+                    .collect();
+                Line {
+                    direction,
+                    case,
+                    contenders,
+                }
+            })
+    })
+}
