@@ -1,1 +1,34 @@
-//! Proven MQTT topic names and filters, and indexes over them.
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![doc = include_str!("../README.md")]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+#[macro_use]
+mod text;
+
+#[cfg(feature = "arbitrary")]
+mod arbitrary;
+mod error;
+mod filter;
+mod level;
+mod limits;
+mod matching;
+mod name;
+mod scan;
+#[cfg(feature = "serde")]
+mod serde;
+mod shared;
+
+pub use crate::error::TopicError;
+pub use crate::filter::{TopicFilter, TopicFilterRef};
+pub use crate::level::{FilterLevels, Level, NameLevels};
+pub use crate::limits::TopicLimits;
+pub use crate::name::{TopicName, TopicNameRef};
+pub use crate::shared::{ShareName, SubscriptionFilter};
+
+/// The longest topic name or topic filter that the protocol can carry, in bytes of UTF-8:
+/// a string's length travels in two bytes (MQTT 5.0 §1.5.4, §4.7.3).
+pub const MAX_TOPIC_BYTES: usize = 65_535;
