@@ -1,5 +1,6 @@
 //! What a codec must offer to take part.
 
+use crate::buffer::{Input, Output};
 use crate::case::{Case, Version};
 use crate::pass::{Decode, Encode, Pass};
 
@@ -13,25 +14,19 @@ pub trait Codec: 'static {
     /// Whether packets own their fields or borrow from the input.
     const OWNERSHIP: Ownership = Ownership::Owned;
 
-    /// The input in the form that the codec reads from.
-    type Input;
+    /// The form in which the codec wants its input.
+    type Input: Input;
     /// A decoded packet.
     type Packet;
     /// What the codec writes to.
-    type Output;
+    type Output: Output;
 
-    /// Takes bytes in. Not part of what is measured.
-    fn input(bytes: &'static [u8]) -> Self::Input;
-    /// Reads the next packet, framing included. Cases hold whole and valid packets only, so a codec
-    /// that refuses one panics.
+    /// Reads the next packet, framing included. Cases hold whole and valid packets only, so an
+    /// adapter panics where its codec refuses one.
     fn decode(input: &mut Self::Input) -> Self::Packet;
 
-    /// An empty output with room for `capacity` bytes. Not part of what is measured.
-    fn output(capacity: usize) -> Self::Output;
     /// Appends a packet.
     fn encode(packet: &Self::Packet, output: &mut Self::Output);
-    /// Bytes appended so far.
-    fn written(output: &Self::Output) -> usize;
 
     /// Whether the codec can read the case at all.
     fn reads(_case: &Case) -> bool {
@@ -100,6 +95,11 @@ impl Contender {
                 able.then(|| Box::new(Encode::<C>::new(case)) as _)
             },
         }
+    }
+
+    /// Whether it is mqtide, in one of its forms.
+    pub fn is_ours(&self) -> bool {
+        self.name.starts_with("mqtide")
     }
 
     /// The codec ready to run over a case, or `None` if it cannot.

@@ -5,6 +5,7 @@
 //! each of them, and [`pass`] runs a codec over a case. The criterion benches and the programs in
 //! `src/bin` only choose codecs and cases and print.
 
+pub mod buffer;
 pub mod case;
 pub mod codec;
 pub mod pass;

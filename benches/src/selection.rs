@@ -51,3 +51,31 @@ fn of_version(version: Version) -> impl Iterator<Item = Line> {
             })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An adapter panics where its codec refuses a case or writes back another length.
+    #[test]
+    fn every_codec_handles_every_case_that_it_claims() {
+        for line in lines("") {
+            for contender in &line.contenders {
+                let Some(mut pass) = contender.pass(line.direction, &line.case) else {
+                    continue;
+                };
+                pass.prepare();
+                pass.measured();
+            }
+        }
+    }
+
+    #[test]
+    fn a_pattern_selects_lines_by_name() {
+        let names: Vec<String> = lines("decode/subscribe").iter().map(Line::name).collect();
+        assert_eq!(
+            names,
+            ["v3.1.1/decode/subscribe 10", "v5/decode/subscribe 10"]
+        );
+    }
+}
