@@ -10,4 +10,5 @@ pub mod case;
 pub mod codec;
 pub mod pass;
 pub mod peers;
+pub mod report;
 pub mod selection;

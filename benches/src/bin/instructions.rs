@@ -1,4 +1,4 @@
-//! Counts instructions per packet with callgrind and prints a table: `instructions [PATTERN]`.
+//! Counts instructions per packet with callgrind and prints a table: `instructions [--all] [PATTERN]`.
 //!
 //! Needs `valgrind`, and the program `count` built beside this one. Counts do not depend on what
 //! else the machine does.
@@ -7,19 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 
 use mqtide_benches::codec::Contender;
-use mqtide_benches::selection::{Line, lines};
+use mqtide_benches::report;
+use mqtide_benches::selection::Line;
 
 fn main() -> ExitCode {
-    let pattern = std::env::args().nth(1).unwrap_or_default();
     let Some(count) = program_beside_this() else {
         eprintln!("build the program `count` first");
         return ExitCode::FAILURE;
     };
-    println!("| case | codec | instructions per packet | against the fewest of the peers |");
-    println!("|---|---|---|---|");
-    for line in lines(&pattern) {
-        print(&line, &counts(&line, &count));
-    }
+    report::run("instructions per packet", |line| counts(line, &count));
     ExitCode::SUCCESS
 }
 
@@ -29,14 +25,14 @@ fn program_beside_this() -> Option<PathBuf> {
 }
 
 /// Instructions per packet of every codec that can do the line.
-fn counts<'a>(line: &'a Line, count: &Path) -> Vec<(&'a Contender, u64)> {
+fn counts<'a>(line: &'a Line, count: &Path) -> Vec<(&'a Contender, f64)> {
     line.contenders
         .iter()
         .filter_map(|codec| Some((codec, instructions(count, codec.name, &line.name())?)))
         .collect()
 }
 
-fn instructions(count: &Path, codec: &str, case: &str) -> Option<u64> {
+fn instructions(count: &Path, codec: &str, case: &str) -> Option<f64> {
     let output = Command::new("valgrind")
         .args([
             "--tool=callgrind",
@@ -50,7 +46,7 @@ fn instructions(count: &Path, codec: &str, case: &str) -> Option<u64> {
     output
         .status
         .success()
-        .then(|| collected(&output) / packets(&output))
+        .then(|| (collected(&output) / packets(&output)) as f64)
 }
 
 /// What `count` says on its standard output.
@@ -67,15 +63,4 @@ fn collected(output: &Output) -> u64 {
     let line = text.lines().find_map(|line| line.split_once("Collected :"));
     let (_, number) = line.expect("callgrind prints what it collected");
     number.trim().parse().expect("callgrind prints a number")
-}
-
-fn print(line: &Line, counts: &[(&Contender, u64)]) {
-    let peers = counts.iter().filter(|(codec, _)| !codec.is_ours());
-    let fewest = peers.map(|(_, count)| *count).min();
-    for (codec, count) in counts {
-        let ratio = fewest.map_or("-".to_owned(), |fewest| {
-            format!("{:.2}", *count as f64 / fewest as f64)
-        });
-        println!("| {} | {} | {count} | {ratio} |", line.name(), codec.name);
-    }
 }

@@ -1,38 +1,27 @@
-//! Times all codecs in one process, taking turns, and prints medians: `ratios [PATTERN [ROUNDS]]`.
+//! Times all codecs in one process, taking turns, and prints medians: `ratios [--all] [PATTERN]`.
 //!
 //! Criterion measures one codec after the other, minutes apart; on a machine that is not still, its
 //! ratios drift. Here every round times every codec once, so that they share what disturbs them.
 
 use std::time::Duration;
 
-use mqtide_benches::codec::{Contender, Ownership};
+use mqtide_benches::codec::Contender;
 use mqtide_benches::pass::Pass;
-use mqtide_benches::selection::{Line, lines};
+use mqtide_benches::report;
+use mqtide_benches::selection::Line;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let pattern = arguments.next().unwrap_or_default();
-    let rounds = arguments
-        .next()
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(31);
-    println!(
-        "| case | codec | ns per packet | against the fastest peer | against the fastest owned peer |"
-    );
-    println!("|---|---|---|---|---|");
-    for line in lines(&pattern) {
-        print(&line, &medians(&line, rounds));
-    }
+    report::run("ns per packet", medians);
 }
 
 /// Nanoseconds per packet of every codec that can do the line.
-fn medians(line: &Line, rounds: usize) -> Vec<(&Contender, f64)> {
+fn medians(line: &Line) -> Vec<(&Contender, f64)> {
     let mut runs: Vec<(&Contender, Box<dyn Pass>, Vec<f64>)> = line
         .contenders
         .iter()
         .filter_map(|codec| Some((codec, codec.pass(line.direction, &line.case)?, Vec::new())))
         .collect();
-    for _ in 0..rounds {
+    for _ in 0..ROUNDS {
         for (_, pass, times) in &mut runs {
             times.push(sample(pass.as_mut()));
         }
@@ -59,24 +48,5 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
-fn print(line: &Line, medians: &[(&Contender, f64)]) {
-    let fastest = |owned_only: bool| {
-        let peers = medians.iter().filter(|(codec, _)| !codec.is_ours());
-        peers
-            .filter(|(codec, _)| !owned_only || codec.ownership == Ownership::Owned)
-            .map(|(_, time)| *time)
-            .fold(f64::INFINITY, f64::min)
-    };
-    let (any, owned) = (fastest(false), fastest(true));
-    for (codec, time) in medians {
-        let name = line.name();
-        println!(
-            "| {name} | {} | {time:.1} | {:.2} | {:.2} |",
-            codec.name,
-            time / any,
-            time / owned
-        );
-    }
-}
-
+const ROUNDS: usize = 51;
 const SAMPLE: Duration = Duration::from_millis(1);
