@@ -95,6 +95,12 @@ impl<'a> TopicFilterRef<'a> {
         }
     }
 
+    /// A text that is proven already.
+    #[cfg(feature = "index")]
+    pub(crate) const fn proven(text: &'a str) -> Self {
+        Self(text)
+    }
+
     /// The text.
     #[inline]
     #[must_use]

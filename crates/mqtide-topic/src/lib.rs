@@ -13,6 +13,8 @@ mod text;
 mod arbitrary;
 mod error;
 mod filter;
+#[cfg(feature = "index")]
+mod index;
 mod level;
 mod limits;
 mod matching;
@@ -24,6 +26,8 @@ mod shared;
 
 pub use crate::error::TopicError;
 pub use crate::filter::{TopicFilter, TopicFilterRef};
+#[cfg(feature = "index")]
+pub use crate::index::FilterIndex;
 pub use crate::level::{FilterLevels, Level, NameLevels};
 pub use crate::limits::TopicLimits;
 pub use crate::name::{TopicName, TopicNameRef};

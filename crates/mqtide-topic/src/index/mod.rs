@@ -1,0 +1,355 @@
+//! The subscription index; see [`FilterIndex`].
+
+use alloc::string::String;
+use core::fmt;
+use core::hash::Hash;
+use core::ops::ControlFlow;
+
+use self::arena::{Arena, NIL};
+use self::entry::{Entry, FilterText, Values};
+use self::keys::Keys;
+use self::seed::Seed;
+use self::table::TextTable;
+use self::trie::Trie;
+use crate::{TopicFilterRef, TopicNameRef};
+
+mod arena;
+mod bunch;
+mod entry;
+mod keys;
+mod level_table;
+mod seed;
+mod table;
+mod trie;
+mod walk;
+
+/// Values by topic filter and key: which subscriptions does a topic name match?
+///
+/// A key is a subscriber: each filter has at most one value per key, as a session has at most one
+/// subscription per filter (MQTT 5.0 §3.8.4). One filter may have a million keys, and one key a million
+/// filters.
+///
+/// ```
+/// use core::ops::ControlFlow;
+///
+/// use mqtide_topic::{FilterIndex, TopicFilter, TopicName};
+///
+/// let seed = 0x5EED; // draw yours at random
+/// let mut index = FilterIndex::with_seed(seed);
+/// index.insert(&TopicFilter::from_static("site/+/temperature"), "client 1", 2);
+/// index.insert(&TopicFilter::from_static("site/berlin/#"), "client 2", 0);
+///
+/// let mut subscribers = Vec::new();
+/// index.for_each_match(&TopicName::from_static("site/berlin/temperature"), |client, qos| {
+///     subscribers.push((*client, *qos));
+/// });
+/// subscribers.sort();
+/// assert_eq!(subscribers, [("client 1", 2), ("client 2", 0)]);
+/// ```
+///
+/// # Cost
+///
+/// A filter without wildcards is found by one hash of the topic. Those with wildcards are a tree of
+/// levels; a match looks at a node of the tree only if the levels that lead to it match the name. So
+/// the work is at most the number of the name's levels, plus the matching filters, plus the branches
+/// that match a beginning of the name; never the number of filters in other branches. There is no
+/// recursion. There is no allocation unless the name and some filter both have more than 128 levels,
+/// the default of [`TopicLimits`](crate::TopicLimits).
+///
+/// Removing all of a key costs as much as that key has filters.
+///
+/// # Sharing between threads
+///
+/// The index is plain data: matching takes `&self` and writes nothing, so any number of threads may
+/// match at once. Put it behind a read-write lock; changes take about a microsecond each, and a lock
+/// held for a batch of a few dozen changes delays a match less than one system call does. Keeping two
+/// copies, so that readers never wait, doubles memory and every insertion; a measurement should ask
+/// for it.
+#[derive(Clone)]
+pub struct FilterIndex<K, V> {
+    seed: Seed,
+    entries: Arena<Entry<K, V>>,
+    exact: TextTable,
+    wild: Trie,
+    keys: Keys<K>,
+    values: usize,
+}
+
+impl<K: Hash + Eq + Clone, V> FilterIndex<K, V> {
+    /// An empty index.
+    ///
+    /// Clients choose the topics that the index hashes. Draw the seed at random, and keep it from
+    /// them: then they cannot choose topics that collide.
+    #[must_use]
+    pub const fn with_seed(seed: u64) -> Self {
+        Self {
+            seed: Seed::new(seed),
+            entries: Arena::new(),
+            exact: TextTable::new(),
+            wild: Trie::new(),
+            keys: Keys::new(),
+            values: 0,
+        }
+    }
+
+    /// Sets the value of a key at a filter, and returns the value that it replaces.
+    ///
+    /// # Panics
+    ///
+    /// If the index had to hold more than 2^32 - 2 filters or nodes, which take more than 100 GB.
+    pub fn insert<'f>(
+        &mut self,
+        filter: impl Into<TopicFilterRef<'f>>,
+        key: K,
+        value: V,
+    ) -> Option<V> {
+        let entry = self.entry_or_insert(filter.into());
+        let replaced = self.entries[entry]
+            .values
+            .insert(&self.seed, key.clone(), value);
+        if replaced.is_none() {
+            self.values += 1;
+            self.keys.add(&self.seed, key, entry);
+        }
+        replaced
+    }
+
+    /// Removes the value of a key at a filter.
+    pub fn remove<'f>(&mut self, filter: impl Into<TopicFilterRef<'f>>, key: &K) -> Option<V> {
+        let entry = self.find(filter.into())?;
+        let value = self.remove_value(entry, key)?;
+        self.keys.remove(&self.seed, key, entry);
+        Some(value)
+    }
+
+    /// Removes all values of a key, and returns how many they were.
+    ///
+    /// The cost is that of removing them one by one; other keys do not matter.
+    pub fn remove_key(&mut self, key: &K) -> usize {
+        let entries = self.keys.take(&self.seed, key);
+        for &entry in entries.items() {
+            self.remove_value(entry, key);
+        }
+        entries.items().len()
+    }
+
+    /// The value of a key at a filter.
+    #[must_use]
+    pub fn get<'f>(&self, filter: impl Into<TopicFilterRef<'f>>, key: &K) -> Option<&V> {
+        let entry = self.find(filter.into())?;
+        self.entries[entry].values.get(&self.seed, key)
+    }
+
+    /// Calls `visit` with each filter of a key, in no particular order, until it breaks.
+    pub fn visit_key<B>(
+        &self,
+        key: &K,
+        mut visit: impl FnMut(TopicFilterRef<'_>, &V) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let mut text = String::new();
+        for entry in self.keys.entries(&self.seed, key) {
+            let entry = &self.entries[entry];
+            if let Some(value) = entry.values.get(&self.seed, key) {
+                visit(self.filter(entry, &mut text), value)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The number of keys that have a value.
+    #[must_use]
+    pub fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+}
+
+impl<K, V> FilterIndex<K, V> {
+    /// Calls `visit` with each key and value whose filter matches a topic name, in no particular
+    /// order, until it breaks.
+    ///
+    /// A key that has several matching filters is visited once for each.
+    #[inline]
+    pub fn matches<'n, B>(
+        &self,
+        name: impl Into<TopicNameRef<'n>>,
+        visit: impl FnMut(&K, &V) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        self.matches_at_cost(name.into(), &mut 0, visit)
+    }
+
+    /// [`matches`](Self::matches) to the end.
+    #[inline]
+    pub fn for_each_match<'n>(
+        &self,
+        name: impl Into<TopicNameRef<'n>>,
+        mut visit: impl FnMut(&K, &V),
+    ) {
+        let _: ControlFlow<()> = self.matches(name, |key, value| {
+            visit(key, value);
+            ControlFlow::Continue(())
+        });
+    }
+
+    /// The work that matching a topic name is, apart from visiting values: tables and nodes looked
+    /// at. See [Cost](#cost) for its bound.
+    #[must_use]
+    pub fn match_cost<'n>(&self, name: impl Into<TopicNameRef<'n>>) -> usize {
+        let mut cost = 0;
+        let _: ControlFlow<()> =
+            self.matches_at_cost(name.into(), &mut cost, |_, _| ControlFlow::Continue(()));
+        cost
+    }
+
+    /// Calls `visit` with each filter, key and value, in no particular order, until it breaks.
+    pub fn visit_all<B>(
+        &self,
+        mut visit: impl FnMut(TopicFilterRef<'_>, &K, &V) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let mut text = String::new();
+        for entry in self
+            .entries
+            .places()
+            .filter(|entry| !entry.values.is_empty())
+        {
+            let filter = self.filter(entry, &mut text);
+            entry
+                .values
+                .for_each(&mut |key, value| visit(filter, key, value))?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The number of values.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.values
+    }
+
+    /// Whether there is no value.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.values == 0
+    }
+
+    /// The number of different filters.
+    #[must_use]
+    pub fn filter_count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Bytes that the index asks of the allocator, without what keys and values point to.
+    ///
+    /// This looks at every filter.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let entries: usize = self.entries.places().map(Entry::heap_bytes).sum();
+        entries
+            + self.entries.heap_bytes()
+            + self.exact.heap_bytes()
+            + self.wild.heap_bytes()
+            + self.keys.heap_bytes()
+    }
+
+    #[inline]
+    fn matches_at_cost<B>(
+        &self,
+        name: TopicNameRef<'_>,
+        cost: &mut usize,
+        mut visit: impl FnMut(&K, &V) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        *cost += 1;
+        if let Some(entry) = self.find_exact(name.as_str()) {
+            self.entries[entry].values.for_each(&mut visit)?;
+        }
+        walk::walk(&self.wild, &self.seed, name, cost, |entry| {
+            self.entries[entry].values.for_each(&mut visit)
+        })
+    }
+
+    fn find(&self, filter: TopicFilterRef<'_>) -> Option<u32> {
+        if !filter.has_wildcards() {
+            return self.find_exact(filter.as_str());
+        }
+        let entry = self.wild.entry(self.wild.find(&self.seed, filter)?);
+        (entry != NIL).then_some(entry)
+    }
+
+    #[inline]
+    fn find_exact(&self, text: &str) -> Option<u32> {
+        let is_it =
+            |entry| matches!(&self.entries[entry].filter, FilterText::Exact(own) if **own == *text);
+        self.exact.find(self.seed.text(text), is_it)
+    }
+
+    fn entry_or_insert(&mut self, filter: TopicFilterRef<'_>) -> u32 {
+        if let Some(entry) = self.find(filter) {
+            return entry;
+        }
+        if !filter.has_wildcards() {
+            let text = FilterText::Exact(filter.as_str().into());
+            let entry = self.entries.insert(Entry {
+                filter: text,
+                values: Values::None,
+            });
+            self.exact.insert(self.seed.text(filter.as_str()), entry);
+            return entry;
+        }
+        let place = self.wild.insert(&self.seed, filter);
+        let text = FilterText::Wild(place);
+        let entry = self.entries.insert(Entry {
+            filter: text,
+            values: Values::None,
+        });
+        self.wild.set_entry(place, entry);
+        entry
+    }
+
+    fn filter<'a>(&'a self, entry: &'a Entry<K, V>, buffer: &'a mut String) -> TopicFilterRef<'a> {
+        TopicFilterRef::proven(match &entry.filter {
+            FilterText::Exact(text) => text,
+            FilterText::Wild(place) => {
+                self.wild.write_filter(*place, buffer);
+                buffer
+            }
+        })
+    }
+}
+
+#[cfg(feature = "std")]
+impl<K: Hash + Eq + Clone, V> Default for FilterIndex<K, V> {
+    /// An empty index with a seed drawn at random.
+    fn default() -> Self {
+        use std::hash::{BuildHasher, RandomState};
+
+        Self::with_seed(RandomState::new().hash_one(()))
+    }
+}
+
+impl<K: Hash + Eq, V> FilterIndex<K, V> {
+    /// Removes a value, and the filter with its last value.
+    fn remove_value(&mut self, id: u32, key: &K) -> Option<V> {
+        let value = self.entries[id].values.remove(&self.seed, key)?;
+        self.values -= 1;
+        if self.entries[id].values.is_empty() {
+            match self.entries.remove(id, Entry::VACANT).filter {
+                FilterText::Exact(text) => self.exact.remove(self.seed.text(&text), id),
+                FilterText::Wild(place) => self.wild.remove(&self.seed, place),
+            }
+        }
+        Some(value)
+    }
+}
+
+impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for FilterIndex<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        let _: ControlFlow<()> = self.visit_all(|filter, key, value| {
+            list.entry(&(filter, key, value));
+            ControlFlow::Continue(())
+        });
+        list.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;
