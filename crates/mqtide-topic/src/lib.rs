@@ -19,6 +19,8 @@ mod level;
 mod limits;
 mod matching;
 mod name;
+#[cfg(feature = "index")]
+mod retained;
 mod scan;
 #[cfg(feature = "serde")]
 mod serde;
@@ -31,6 +33,8 @@ pub use crate::index::FilterIndex;
 pub use crate::level::{FilterLevels, Level, NameLevels};
 pub use crate::limits::TopicLimits;
 pub use crate::name::{TopicName, TopicNameRef};
+#[cfg(feature = "index")]
+pub use crate::retained::{TopicMap, TopicScan};
 pub use crate::shared::{ShareName, SubscriptionFilter};
 
 /// The longest topic name or topic filter that the protocol can carry, in bytes of UTF-8:

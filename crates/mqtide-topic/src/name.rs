@@ -86,6 +86,12 @@ impl<'a> TopicNameRef<'a> {
         }
     }
 
+    /// A text that is proven already.
+    #[cfg(feature = "index")]
+    pub(crate) const fn proven(text: &'a str) -> Self {
+        Self(text)
+    }
+
     /// The text.
     #[inline]
     #[must_use]
