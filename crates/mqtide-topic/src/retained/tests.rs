@@ -177,7 +177,7 @@ fn the_work_is_the_branches_that_can_match() {
     for (text, most) in [
         ("site7/#", 101),
         ("site7/device8/x", 2),
-        ("+/device7/x", 100 * 10 + 1),
+        ("+/device7/x", 100 * 11 + 1),
     ] {
         let mut scan = TopicScan::new(TopicFilter::from_static(text));
         map.for_each_step(&mut scan, most, |_, _| {});
