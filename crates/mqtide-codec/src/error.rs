@@ -226,6 +226,12 @@ pub enum EncodeError {
     /// The packet is longer than a Remaining Length can say: 268,435,455 bytes after the header.
     #[error("the packet is longer than 268,435,455 bytes")]
     PacketTooLarge,
+    /// The buffer cannot grow and has no room for the packet. Nothing was written.
+    #[error("the buffer has no room for the {needed} bytes of the packet")]
+    BufferTooSmall {
+        /// Bytes of the whole packet.
+        needed: usize,
+    },
 }
 
 macro_rules! fields {

@@ -6,22 +6,37 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod decode;
+mod encode;
 mod error;
+mod frame;
 mod ids;
+mod options;
 mod packet;
+mod property;
 mod qos;
 mod reason;
+#[cfg(test)]
+mod testing;
 mod user_properties;
 mod version;
+mod wire;
 
+pub use crate::decode::{decode, decode_connect, decode_ref};
+pub use crate::encode::{encode, encoded_len};
 pub use crate::error::{DecodeError, DecodeErrorKind, EncodeError, ErrorClass, Field};
+pub use crate::frame::{Frame, FrameHeader, FrameRef, Framer};
 pub use crate::ids::{InvalidIdentifier, PacketIdentifier, SubscriptionIdentifier, TopicAlias};
+pub use crate::options::{DecodeOptions, Leniency};
 pub use crate::packet::{
-    Ack, AckProperties, Auth, Connack, ConnackProperties, Connect, ConnectProperties, Delivery,
-    Disconnect, DisconnectProperties, Packet, PacketType, PayloadFormat, Publish,
-    PublishProperties, PublishTopic, RetainHandling, Suback, Subscribe, SubscribeProperties,
-    Subscription, SubscriptionOptions, Unsuback, Unsubscribe, Will, WillProperties,
+    Ack, AckProperties, AckRef, Auth, AuthRef, Connack, ConnackProperties, ConnackRef, Connect,
+    ConnectProperties, ConnectRef, Delivery, Disconnect, DisconnectProperties, DisconnectRef,
+    Packet, PacketRef, PacketType, PayloadFormat, Publish, PublishParts, PublishProperties,
+    PublishPropertiesRef, PublishRef, PublishTopic, PublishTopicRef, RetainHandling, Suback,
+    SubackRef, Subscribe, SubscribeProperties, SubscribeRef, Subscription, SubscriptionOptions,
+    Unsuback, UnsubackRef, Unsubscribe, UnsubscribeRef, Will, WillProperties, WillRef,
 };
+pub use crate::property::{Properties, PropertiesRef, Property};
 pub use crate::qos::{InvalidQoS, QoS};
 pub use crate::reason::{ReasonCode, Sender};
 pub use crate::user_properties::UserProperties;

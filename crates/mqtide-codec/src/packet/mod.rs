@@ -6,6 +6,8 @@ mod connack;
 mod connect;
 mod disconnect;
 mod publish;
+mod publish_parts;
+mod publish_ref;
 mod suback;
 mod subscribe;
 mod unsuback;
@@ -14,18 +16,20 @@ mod unsubscribe;
 use alloc::boxed::Box;
 use core::fmt;
 
-pub use self::ack::{Ack, AckProperties};
-pub use self::auth::Auth;
-pub use self::connack::{Connack, ConnackProperties};
-pub use self::connect::{Connect, ConnectProperties, Will, WillProperties};
-pub use self::disconnect::{Disconnect, DisconnectProperties};
+pub use self::ack::{Ack, AckProperties, AckRef};
+pub use self::auth::{Auth, AuthRef};
+pub use self::connack::{Connack, ConnackProperties, ConnackRef};
+pub use self::connect::{Connect, ConnectProperties, ConnectRef, Will, WillProperties, WillRef};
+pub use self::disconnect::{Disconnect, DisconnectProperties, DisconnectRef};
 pub use self::publish::{Delivery, PayloadFormat, Publish, PublishProperties, PublishTopic};
-pub use self::suback::Suback;
+pub use self::publish_parts::PublishParts;
+pub use self::publish_ref::{PublishPropertiesRef, PublishRef, PublishTopicRef};
+pub use self::suback::{Suback, SubackRef};
 pub use self::subscribe::{
-    RetainHandling, Subscribe, SubscribeProperties, Subscription, SubscriptionOptions,
+    RetainHandling, Subscribe, SubscribeProperties, SubscribeRef, Subscription, SubscriptionOptions,
 };
-pub use self::unsuback::Unsuback;
-pub use self::unsubscribe::Unsubscribe;
+pub use self::unsuback::{Unsuback, UnsubackRef};
+pub use self::unsubscribe::{Unsubscribe, UnsubscribeRef};
 
 /// The type of a control packet, with its number in the fixed header (MQTT 5.0 §2.1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -166,6 +170,41 @@ pub enum Packet {
     Disconnect(Disconnect),
     /// AUTH.
     Auth(Box<Auth>),
+}
+
+/// A control packet, borrowed; [`Packet`] is the owned form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PacketRef<'a> {
+    /// CONNECT.
+    Connect(ConnectRef<'a>),
+    /// CONNACK.
+    Connack(ConnackRef<'a>),
+    /// PUBLISH.
+    Publish(PublishRef<'a>),
+    /// PUBACK.
+    Puback(AckRef<'a>),
+    /// PUBREC.
+    Pubrec(AckRef<'a>),
+    /// PUBREL.
+    Pubrel(AckRef<'a>),
+    /// PUBCOMP.
+    Pubcomp(AckRef<'a>),
+    /// SUBSCRIBE.
+    Subscribe(SubscribeRef<'a>),
+    /// SUBACK.
+    Suback(SubackRef<'a>),
+    /// UNSUBSCRIBE.
+    Unsubscribe(UnsubscribeRef<'a>),
+    /// UNSUBACK.
+    Unsuback(UnsubackRef<'a>),
+    /// PINGREQ.
+    Pingreq,
+    /// PINGRESP.
+    Pingresp,
+    /// DISCONNECT.
+    Disconnect(DisconnectRef<'a>),
+    /// AUTH.
+    Auth(AuthRef<'a>),
 }
 
 impl Packet {

@@ -3,11 +3,20 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes};
 use bytestring::ByteString;
 use mqtide_topic::TopicName;
 
-use crate::{PacketIdentifier, QoS, SubscriptionIdentifier, TopicAlias, UserProperties};
+use super::publish_parts::Head;
+use super::publish_ref::{PublishRef, PublishTopicRef};
+use crate::decode::collect;
+use crate::encode::{self, Lengths, properties_len};
+use crate::error::{DecodeError, EncodeError};
+use crate::frame::Frame;
+use crate::options::DecodeOptions;
+use crate::property::{Property, PropertySet, property_set};
+use crate::wire;
+use crate::{PacketIdentifier, QoS, SubscriptionIdentifier, TopicAlias, UserProperties, Version};
 
 /// PUBLISH: a message (MQTT 5.0 §3.3).
 ///
@@ -180,4 +189,188 @@ pub enum PayloadFormat {
     Unspecified = 0,
     /// UTF-8 encoded text. That the payload keeps this promise is not checked by the codec.
     Utf8 = 1,
+}
+
+property_set!(PublishProperties {
+    one payload_format_indicator: PayloadFormatIndicator,
+    one message_expiry_interval: MessageExpiryInterval,
+    one content_type: ContentType,
+    one response_topic: ResponseTopic,
+    one correlation_data: CorrelationData,
+    many subscription_identifiers: SubscriptionIdentifier,
+    pairs user_properties: UserProperty,
+});
+
+impl Publish {
+    /// Reads a PUBLISH. Topic and payload share the memory of the frame; nothing is copied, and
+    /// nothing allocated unless there are properties other than a topic alias.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the packet. Of a frame of another type, that it is no PUBLISH.
+    #[inline]
+    pub fn decode(frame: Frame, options: impl Into<DecodeOptions>) -> Result<Self, DecodeError> {
+        let mut properties = None;
+        let publish = PublishRef::parse(frame.as_frame(), &options.into(), |property| {
+            if !matches!(property, Property::TopicAlias(_)) {
+                collect(&mut properties, property, frame.body());
+            }
+        })?;
+        let topic = match publish.topic {
+            PublishTopicRef::Named { name, alias } => PublishTopic::Named {
+                name: wire::share_topic_name(frame.body(), name),
+                alias,
+            },
+            PublishTopicRef::Alias(alias) => PublishTopic::Alias(alias),
+        };
+        let (delivery, retain) = (publish.delivery, publish.retain);
+        let payload_at = frame.body().len() - publish.payload.len();
+        let mut payload = frame.into_body();
+        payload.advance(payload_at);
+        Ok(Self {
+            topic,
+            payload,
+            properties,
+            delivery,
+            retain,
+        })
+    }
+
+    /// Writes all of the packet but the payload, and returns how many bytes that is. The payload is
+    /// to follow as it is: with a vectored write, without a copy.
+    ///
+    /// # Errors
+    ///
+    /// The same errors as [`encode`](Self::encode).
+    #[inline]
+    pub fn encode_head(
+        &self,
+        version: Version,
+        buf: &mut impl BufMut,
+    ) -> Result<usize, EncodeError> {
+        let lengths = self.lengths(version)?;
+        let len = lengths.packet()? - self.payload.len();
+        encode::check_room(buf, len)?;
+        self.put_head(version, lengths, buf);
+        Ok(len)
+    }
+
+    /// The length of the packet on the wire in bytes, fixed header included.
+    ///
+    /// # Errors
+    ///
+    /// The same errors as [`encode`](Self::encode).
+    #[inline]
+    pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
+        self.lengths(version)?.packet()
+    }
+
+    /// Writes the packet behind what the buffer holds, and returns its length in bytes.
+    ///
+    /// # Errors
+    ///
+    /// What the version cannot express, or what no packet may hold. Nothing is written then.
+    #[inline]
+    pub fn encode(&self, version: Version, buf: &mut impl BufMut) -> Result<usize, EncodeError> {
+        let lengths = self.lengths(version)?;
+        let len = lengths.packet()?;
+        encode::check_room(buf, len)?;
+        self.put_head(version, lengths, buf);
+        buf.put_slice(&self.payload);
+        Ok(len)
+    }
+
+    #[inline]
+    fn head(&self) -> Head<'_> {
+        Head::new(self.topic.as_topic(), self.delivery, self.retain)
+    }
+
+    #[inline]
+    fn lengths(&self, version: Version) -> Result<Lengths, EncodeError> {
+        let head = self.head();
+        let properties = head.alias_len() + properties_len(version, self.properties.as_deref())?;
+        head.lengths(properties, self.payload.len(), version)
+    }
+
+    #[inline]
+    fn put_head(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
+        self.head().put(version, lengths, buf);
+        if lengths.properties > 0 && version.has_properties() {
+            self.put_properties(buf);
+        }
+    }
+
+    /// Writes the properties in the order of their identifiers, with the topic alias in its place.
+    fn put_properties(&self, buf: &mut impl BufMut) {
+        let mut alias = self.topic.alias().map(Property::TopicAlias);
+        if let Some(properties) = self.properties.as_deref() {
+            properties.each(|property| {
+                if matches!(property, Property::UserProperty(_))
+                    && let Some(alias) = alias.take()
+                {
+                    alias.put(buf);
+                }
+                property.put(buf);
+            });
+        }
+        if let Some(alias) = alias {
+            alias.put(buf);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::golden;
+
+    fn topic(text: &'static str) -> TopicName {
+        TopicName::from_static(text)
+    }
+
+    fn id(number: u16) -> PacketIdentifier {
+        PacketIdentifier::new(number).unwrap()
+    }
+
+    /// MQTT-2.2.1-2, MQTT-3.3.2-1, v3.1.1 MQTT-2.3.1-5, v3.1.1 MQTT-3.3.2-1
+    #[test]
+    fn golden_bytes() {
+        let mut publish = Publish::new(topic("a/b"), "hi");
+        golden(
+            "30 08 00 03 61 2F 62 00 68 69",
+            Version::V5,
+            publish.clone(),
+        );
+        golden("30 07 00 03 61 2F 62 68 69", Version::V311, publish.clone());
+        golden("30 07 00 03 61 2F 62 68 69", Version::V31, publish.clone());
+        publish.delivery = Delivery::AtLeastOnce {
+            packet_identifier: id(10),
+            dup: false,
+        };
+        golden(
+            "32 0A 00 03 61 2F 62 00 0A 00 68 69",
+            Version::V5,
+            publish.clone(),
+        );
+        golden(
+            "32 09 00 03 61 2F 62 00 0A 68 69",
+            Version::V311,
+            publish.clone(),
+        );
+        publish.delivery = Delivery::ExactlyOnce {
+            packet_identifier: id(10),
+            dup: true,
+        };
+        publish.retain = true;
+        golden(
+            "3D 09 00 03 61 2F 62 00 0A 68 69",
+            Version::V311,
+            publish.clone(),
+        );
+        assert_eq!(
+            (publish.qos(), publish.packet_identifier()),
+            (QoS::ExactlyOnce, Some(id(10)))
+        );
+        assert!(publish.dup());
+    }
 }

@@ -3,8 +3,18 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::ack::AckProperties;
-use crate::{PacketIdentifier, ReasonCode};
+use bytes::BufMut;
+
+use super::ack::{AckProperties, packet_identifier, reason};
+use crate::decode::{collect, parse_frame};
+use crate::encode::{self, Encode, Lengths, block_len, encode_methods, properties_len, put_block};
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
+use crate::frame::{Frame, FrameRef};
+use crate::options::DecodeOptions;
+use crate::packet::PacketType;
+use crate::property::{Place, PropertiesRef, Property, parse_block};
+use crate::wire::{Parsed, fail};
+use crate::{PacketIdentifier, ReasonCode, Version};
 
 /// SUBACK: the answer to SUBSCRIBE (MQTT 5.0 §3.9).
 ///
@@ -28,5 +38,140 @@ impl Suback {
             reasons,
             properties: None,
         }
+    }
+}
+
+/// SUBACK, borrowed; [`Suback`] is the owned form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubackRef<'a> {
+    /// The identifier of the SUBSCRIBE.
+    pub packet_identifier: PacketIdentifier,
+    /// Rarely present.
+    pub properties: PropertiesRef<'a>,
+    codes: &'a [u8],
+}
+
+impl<'a> SubackRef<'a> {
+    /// Reads a SUBACK.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the packet.
+    pub fn decode(
+        frame: FrameRef<'a>,
+        options: impl Into<DecodeOptions>,
+    ) -> Result<Self, DecodeError> {
+        parse(frame, &options.into(), |_| {})
+    }
+
+    /// One reason per filter, in the order of the request.
+    pub fn reasons(&self) -> impl ExactSizeIterator<Item = ReasonCode> + 'a {
+        // The codes were checked when the packet was read.
+        self.codes
+            .iter()
+            .map(|&code| ReasonCode::from_u8(code).unwrap_or_default())
+    }
+}
+
+impl Suback {
+    pub(crate) fn decode(frame: &Frame, options: DecodeOptions) -> Result<Self, DecodeError> {
+        let mut properties = None;
+        let suback = parse(frame.as_frame(), &options, |property| {
+            collect(&mut properties, property, frame.body());
+        })?;
+        Ok(Self {
+            packet_identifier: suback.packet_identifier,
+            reasons: suback.reasons().collect(),
+            properties,
+        })
+    }
+}
+
+fn parse<'a>(
+    frame: FrameRef<'a>,
+    options: &DecodeOptions,
+    visit: impl FnMut(Property<'a>),
+) -> Result<SubackRef<'a>, DecodeError> {
+    parse_frame(frame, options, |body| {
+        let (rest, packet_identifier) = packet_identifier(body)?;
+        let (codes, block) = parse_block(rest, Place::Ack, options, visit)?;
+        let mut rest = codes;
+        while let Some(&code) = rest.first() {
+            let is_allowed = match options.version {
+                Version::V5 => None,
+                Version::V311 => Some(matches!(code, 0..=2 | 0x80)),
+                Version::V31 => Some(matches!(code, 0..=2)),
+            };
+            rest = match is_allowed {
+                None => reason(rest, PacketType::Suback, options)?.0,
+                Some(true) => &rest[1..],
+                Some(false) => return fail(DecodeErrorKind::InvalidReason, Field::Reason, rest),
+            };
+        }
+        not_empty(codes, Field::Reason)?;
+        let properties = PropertiesRef::new(block);
+        Ok((
+            rest,
+            SubackRef {
+                packet_identifier,
+                properties,
+                codes,
+            },
+        ))
+    })
+}
+
+/// A payload must have an entry (MQTT 5.0 §3.8.3, §3.9.3, §3.10.3, §3.11.3).
+pub(crate) fn not_empty(payload: &[u8], field: Field) -> Parsed<'_, ()> {
+    if payload.is_empty() {
+        return fail(DecodeErrorKind::EmptyPayload, field, payload);
+    }
+    Ok((payload, ()))
+}
+
+encode_methods!(Suback);
+
+impl Encode for Suback {
+    fn first_byte(&self) -> u8 {
+        encode::first_byte(PacketType::Suback)
+    }
+
+    fn lengths(&self, version: Version) -> Result<Lengths, EncodeError> {
+        check_reasons(PacketType::Suback, &self.reasons)?;
+        if version == Version::V31 && self.reasons.iter().any(|reason| reason.is_error()) {
+            let packet = PacketType::Suback;
+            return Err(EncodeError::NotInVersion {
+                packet,
+                field: Field::Reason,
+                version,
+            });
+        }
+        let properties = properties_len(version, self.properties.as_deref())?;
+        let remaining = 2 + block_len(version, properties) + self.reasons.len();
+        Ok(Lengths {
+            remaining,
+            properties,
+            ..Lengths::default()
+        })
+    }
+
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
+        buf.put_u16(self.packet_identifier.as_u16());
+        put_block(version, lengths.properties, self.properties.as_deref(), buf);
+        for reason in &self.reasons {
+            let is_any_failure = reason.is_error() && !version.has_properties();
+            buf.put_u8(if is_any_failure { 0x80 } else { reason.as_u8() });
+        }
+    }
+}
+
+/// Whether there are reasons, and this packet may carry them.
+pub(crate) fn check_reasons(packet: PacketType, reasons: &[ReasonCode]) -> Result<(), EncodeError> {
+    if reasons.is_empty() {
+        return Err(EncodeError::Empty(Field::Reason));
+    }
+    match reasons.iter().find(|reason| !reason.allowed_in(packet)) {
+        Some(&reason) => Err(EncodeError::ReasonNotAllowed { packet, reason }),
+        None => Ok(()),
     }
 }

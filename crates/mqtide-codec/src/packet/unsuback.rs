@@ -3,8 +3,18 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::ack::AckProperties;
-use crate::{PacketIdentifier, ReasonCode};
+use bytes::BufMut;
+
+use super::ack::{AckProperties, packet_identifier, reason};
+use super::suback::{check_reasons, not_empty};
+use crate::decode::{collect, parse_frame};
+use crate::encode::{self, Encode, Lengths, block_len, encode_methods, properties_len, put_block};
+use crate::error::{DecodeError, EncodeError, Field};
+use crate::frame::{Frame, FrameRef};
+use crate::options::DecodeOptions;
+use crate::packet::PacketType;
+use crate::property::{Place, PropertiesRef, Property, parse_block};
+use crate::{PacketIdentifier, ReasonCode, Version};
 
 /// UNSUBACK: the answer to UNSUBSCRIBE (MQTT 5.0 §3.11). MQTT 3.1 and 3.1.1 write the identifier
 /// alone; what they receive has no reasons.
@@ -25,6 +35,124 @@ impl Unsuback {
             packet_identifier,
             reasons,
             properties: None,
+        }
+    }
+}
+
+/// UNSUBACK, borrowed; [`Unsuback`] is the owned form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnsubackRef<'a> {
+    /// The identifier of the UNSUBSCRIBE.
+    pub packet_identifier: PacketIdentifier,
+    /// Rarely present.
+    pub properties: PropertiesRef<'a>,
+    codes: &'a [u8],
+}
+
+impl<'a> UnsubackRef<'a> {
+    /// Reads an UNSUBACK.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the packet.
+    pub fn decode(
+        frame: FrameRef<'a>,
+        options: impl Into<DecodeOptions>,
+    ) -> Result<Self, DecodeError> {
+        parse(frame, &options.into(), |_| {})
+    }
+
+    /// One reason per filter, in the order of the request; none in MQTT 3.1 and 3.1.1.
+    pub fn reasons(&self) -> impl ExactSizeIterator<Item = ReasonCode> + 'a {
+        // The codes were checked when the packet was read.
+        self.codes
+            .iter()
+            .map(|&code| ReasonCode::from_u8(code).unwrap_or_default())
+    }
+}
+
+impl Unsuback {
+    pub(crate) fn decode(frame: &Frame, options: DecodeOptions) -> Result<Self, DecodeError> {
+        let mut properties = None;
+        let unsuback = parse(frame.as_frame(), &options, |property| {
+            collect(&mut properties, property, frame.body());
+        })?;
+        Ok(Self {
+            packet_identifier: unsuback.packet_identifier,
+            reasons: unsuback.reasons().collect(),
+            properties,
+        })
+    }
+}
+
+fn parse<'a>(
+    frame: FrameRef<'a>,
+    options: &DecodeOptions,
+    visit: impl FnMut(Property<'a>),
+) -> Result<UnsubackRef<'a>, DecodeError> {
+    parse_frame(frame, options, |body| {
+        let (rest, packet_identifier) = packet_identifier(body)?;
+        let (payload, block) = parse_block(rest, Place::Ack, options, visit)?;
+        let properties = PropertiesRef::new(block);
+        if !options.version.has_properties() {
+            let codes = &[];
+            return Ok((
+                payload,
+                UnsubackRef {
+                    packet_identifier,
+                    properties,
+                    codes,
+                },
+            ));
+        }
+        not_empty(payload, Field::Reason)?;
+        let mut rest = payload;
+        while !rest.is_empty() {
+            rest = reason(rest, PacketType::Unsuback, options)?.0;
+        }
+        let codes = payload;
+        Ok((
+            rest,
+            UnsubackRef {
+                packet_identifier,
+                properties,
+                codes,
+            },
+        ))
+    })
+}
+
+encode_methods!(Unsuback);
+
+impl Encode for Unsuback {
+    fn first_byte(&self) -> u8 {
+        encode::first_byte(PacketType::Unsuback)
+    }
+
+    fn lengths(&self, version: Version) -> Result<Lengths, EncodeError> {
+        if !version.has_properties() {
+            return Ok(Lengths {
+                remaining: 2,
+                ..Lengths::default()
+            });
+        }
+        check_reasons(PacketType::Unsuback, &self.reasons)?;
+        let properties = properties_len(version, self.properties.as_deref())?;
+        let remaining = 2 + block_len(version, properties) + self.reasons.len();
+        Ok(Lengths {
+            remaining,
+            properties,
+            ..Lengths::default()
+        })
+    }
+
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
+        buf.put_u16(self.packet_identifier.as_u16());
+        if version.has_properties() {
+            put_block(version, lengths.properties, self.properties.as_deref(), buf);
+            for reason in &self.reasons {
+                buf.put_u8(reason.as_u8());
+            }
         }
     }
 }

@@ -2,9 +2,20 @@
 
 use alloc::vec::Vec;
 
+use bytes::{BufMut, Bytes};
 use bytestring::ByteString;
 
-use crate::{PacketIdentifier, UserProperties};
+use super::ack::packet_identifier;
+use super::suback::not_empty;
+use crate::decode::parse_frame;
+use crate::encode::{self, Encode, Lengths, block_len, encode_methods, properties_len, put_block};
+use crate::error::{DecodeError, EncodeError, Field};
+use crate::frame::{Frame, FrameRef};
+use crate::options::DecodeOptions;
+use crate::packet::PacketType;
+use crate::property::{Place, PropertiesRef, Property, PropertySet, parse_block, property_set};
+use crate::wire;
+use crate::{PacketIdentifier, UserProperties, Version};
 
 /// UNSUBSCRIBE: a request to end subscriptions (MQTT 5.0 §3.10). MQTT 3.1 and 3.1.1 drop the user
 /// properties.
@@ -26,6 +37,122 @@ impl Unsubscribe {
             packet_identifier,
             filters,
             user_properties: UserProperties::new(),
+        }
+    }
+}
+
+property_set!(Unsubscribe {
+    pairs user_properties: UserProperty,
+});
+
+/// UNSUBSCRIBE, borrowed; [`Unsubscribe`] is the owned form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnsubscribeRef<'a> {
+    /// The identifier that UNSUBACK repeats.
+    pub packet_identifier: PacketIdentifier,
+    /// User Properties, rarely present.
+    pub properties: PropertiesRef<'a>,
+    payload: &'a [u8],
+}
+
+impl<'a> UnsubscribeRef<'a> {
+    /// Reads an UNSUBSCRIBE.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the packet.
+    pub fn decode(
+        frame: FrameRef<'a>,
+        options: impl Into<DecodeOptions>,
+    ) -> Result<Self, DecodeError> {
+        parse(frame, &options.into(), |_| {}, |_| {})
+    }
+
+    /// The filters as text, in order.
+    pub fn filters(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let mut rest = self.payload;
+        core::iter::from_fn(move || {
+            // The payload was checked when the packet was read.
+            let (after, filter) = wire::text(rest, Field::TopicFilter).ok()?;
+            rest = after;
+            Some(filter)
+        })
+    }
+}
+
+impl Unsubscribe {
+    pub(crate) fn decode(frame: &Frame, options: DecodeOptions) -> Result<Self, DecodeError> {
+        let mut unsubscribe = Self::new(PacketIdentifier::MIN, Vec::new());
+        let mut filters = Vec::new();
+        let owner: &Bytes = frame.body();
+        let parsed = parse(
+            frame.as_frame(),
+            &options,
+            |property| unsubscribe.set(property, owner),
+            |filter| filters.push(wire::share_text(owner, filter)),
+        )?;
+        unsubscribe.packet_identifier = parsed.packet_identifier;
+        unsubscribe.filters = filters;
+        Ok(unsubscribe)
+    }
+}
+
+fn parse<'a>(
+    frame: FrameRef<'a>,
+    options: &DecodeOptions,
+    visit: impl FnMut(Property<'a>),
+    mut visit_filter: impl FnMut(&'a str),
+) -> Result<UnsubscribeRef<'a>, DecodeError> {
+    parse_frame(frame, options, |body| {
+        let (rest, packet_identifier) = packet_identifier(body)?;
+        let (payload, block) = parse_block(rest, Place::Unsubscribe, options, visit)?;
+        not_empty(payload, Field::TopicFilter)?;
+        let mut rest = payload;
+        while !rest.is_empty() {
+            let (after, filter) = wire::text(rest, Field::TopicFilter)?;
+            visit_filter(filter);
+            rest = after;
+        }
+        let properties = PropertiesRef::new(block);
+        Ok((
+            rest,
+            UnsubscribeRef {
+                packet_identifier,
+                properties,
+                payload,
+            },
+        ))
+    })
+}
+
+encode_methods!(Unsubscribe);
+
+impl Encode for Unsubscribe {
+    fn first_byte(&self) -> u8 {
+        encode::first_byte(PacketType::Unsubscribe)
+    }
+
+    fn lengths(&self, version: Version) -> Result<Lengths, EncodeError> {
+        if self.filters.is_empty() {
+            return Err(EncodeError::Empty(Field::TopicFilter));
+        }
+        let properties = properties_len(version, Some(self))?;
+        let mut remaining = 2 + block_len(version, properties);
+        for filter in &self.filters {
+            remaining += wire::text_len(filter, Field::TopicFilter)?;
+        }
+        Ok(Lengths {
+            remaining,
+            properties,
+            ..Lengths::default()
+        })
+    }
+
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
+        buf.put_u16(self.packet_identifier.as_u16());
+        put_block(version, lengths.properties, Some(self), buf);
+        for filter in &self.filters {
+            wire::put_binary(buf, filter.as_bytes());
         }
     }
 }

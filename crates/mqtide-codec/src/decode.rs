@@ -1,0 +1,179 @@
+//! From frames to packets.
+
+use alloc::boxed::Box;
+
+use bytes::Bytes;
+
+use crate::error::{DecodeError, DecodeErrorKind, Field};
+use crate::frame::{Frame, FrameRef};
+use crate::options::{DecodeOptions, Leniency};
+use crate::packet::{
+    Ack, AckRef, Auth, AuthRef, Connack, ConnackRef, Connect, ConnectRef, Disconnect,
+    DisconnectRef, Packet, PacketRef, PacketType, Publish, PublishRef, Suback, SubackRef,
+    Subscribe, SubscribeRef, Unsuback, UnsubackRef, Unsubscribe, UnsubscribeRef,
+};
+use crate::property::{Property, PropertySet};
+use crate::wire::{Fault, Parsed};
+use crate::{Sender, Version};
+
+/// Reads a packet. Text, topics and payload share the memory of the frame; nothing is copied.
+///
+/// `options` is a [`Version`] or [`DecodeOptions`]. CONNECT is read in the version that it names.
+///
+/// # Errors
+///
+/// What is wrong with the packet, where, and what to answer.
+#[inline]
+pub fn decode(frame: Frame, options: impl Into<DecodeOptions>) -> Result<Packet, DecodeError> {
+    let options = options.into();
+    if frame.packet_type() == PacketType::Publish {
+        return Publish::decode(frame, options).map(Packet::Publish);
+    }
+    decode_others(&frame, options)
+}
+
+fn decode_others(frame: &Frame, options: DecodeOptions) -> Result<Packet, DecodeError> {
+    let decode_ack = |packet: fn(Ack) -> Packet| Ack::decode(frame, options).map(packet);
+    match frame.packet_type() {
+        PacketType::Connect => {
+            check_sender(frame.as_frame(), &options)?;
+            Connect::decode(frame, options.leniency)
+                .map(|connect| Packet::Connect(Box::new(connect)))
+        }
+        PacketType::Connack => Connack::decode(frame, options).map(Packet::Connack),
+        PacketType::Publish => Publish::decode(frame.clone(), options).map(Packet::Publish),
+        PacketType::Puback => decode_ack(Packet::Puback),
+        PacketType::Pubrec => decode_ack(Packet::Pubrec),
+        PacketType::Pubrel => decode_ack(Packet::Pubrel),
+        PacketType::Pubcomp => decode_ack(Packet::Pubcomp),
+        PacketType::Subscribe => Subscribe::decode(frame, options).map(Packet::Subscribe),
+        PacketType::Suback => Suback::decode(frame, options).map(Packet::Suback),
+        PacketType::Unsubscribe => Unsubscribe::decode(frame, options).map(Packet::Unsubscribe),
+        PacketType::Unsuback => Unsuback::decode(frame, options).map(Packet::Unsuback),
+        PacketType::Pingreq => decode_empty(frame.as_frame(), options).map(|()| Packet::Pingreq),
+        PacketType::Pingresp => decode_empty(frame.as_frame(), options).map(|()| Packet::Pingresp),
+        PacketType::Disconnect => Disconnect::decode(frame, options).map(Packet::Disconnect),
+        PacketType::Auth => Auth::decode(frame, options).map(|auth| Packet::Auth(Box::new(auth))),
+    }
+}
+
+/// Reads the first packet of a connection, when the version is unknown yet.
+///
+/// # Errors
+///
+/// What is wrong with the packet, where, and what to answer. A packet other than CONNECT is of the
+/// wrong sender's: a server closes the connection and answers nothing (MQTT-3.1.0-1).
+pub fn decode_connect(frame: &Frame, leniency: Leniency) -> Result<Connect, DecodeError> {
+    if frame.packet_type() != PacketType::Connect {
+        return Err(DecodeError::new(
+            DecodeErrorKind::WrongSender,
+            Field::Packet,
+            0,
+        ));
+    }
+    Connect::decode(frame, leniency)
+}
+
+/// Reads a packet without copying or allocating: what is returned borrows from the frame.
+///
+/// # Errors
+///
+/// The same errors as [`decode`].
+pub fn decode_ref<'a>(
+    frame: FrameRef<'a>,
+    options: impl Into<DecodeOptions>,
+) -> Result<PacketRef<'a>, DecodeError> {
+    let options = options.into();
+    let decode_ack =
+        |packet: fn(AckRef<'a>) -> PacketRef<'a>| AckRef::decode(frame, options).map(packet);
+    match frame.packet_type() {
+        PacketType::Connect => {
+            check_sender(frame, &options)?;
+            ConnectRef::decode(frame, options.leniency).map(PacketRef::Connect)
+        }
+        PacketType::Connack => ConnackRef::decode(frame, options).map(PacketRef::Connack),
+        PacketType::Publish => PublishRef::decode(frame, options).map(PacketRef::Publish),
+        PacketType::Puback => decode_ack(PacketRef::Puback),
+        PacketType::Pubrec => decode_ack(PacketRef::Pubrec),
+        PacketType::Pubrel => decode_ack(PacketRef::Pubrel),
+        PacketType::Pubcomp => decode_ack(PacketRef::Pubcomp),
+        PacketType::Subscribe => SubscribeRef::decode(frame, options).map(PacketRef::Subscribe),
+        PacketType::Suback => SubackRef::decode(frame, options).map(PacketRef::Suback),
+        PacketType::Unsubscribe => {
+            UnsubscribeRef::decode(frame, options).map(PacketRef::Unsubscribe)
+        }
+        PacketType::Unsuback => UnsubackRef::decode(frame, options).map(PacketRef::Unsuback),
+        PacketType::Pingreq => decode_empty(frame, options).map(|()| PacketRef::Pingreq),
+        PacketType::Pingresp => decode_empty(frame, options).map(|()| PacketRef::Pingresp),
+        PacketType::Disconnect => DisconnectRef::decode(frame, options).map(PacketRef::Disconnect),
+        PacketType::Auth => AuthRef::decode(frame, options).map(PacketRef::Auth),
+    }
+}
+
+/// PINGREQ and PINGRESP have no content (MQTT 5.0 §3.12, §3.13).
+fn decode_empty(frame: FrameRef<'_>, options: DecodeOptions) -> Result<(), DecodeError> {
+    parse_frame(frame, &options, |body| Ok((body, ())))
+}
+
+/// Judges the header and parses the whole body of a frame.
+#[inline]
+pub(crate) fn parse_frame<'a, T>(
+    frame: FrameRef<'a>,
+    options: &DecodeOptions,
+    parse: impl FnOnce(&'a [u8]) -> Parsed<'a, T>,
+) -> Result<T, DecodeError> {
+    frame.header().check(options.version, options.leniency)?;
+    check_sender(frame, options)?;
+    parse_body(frame, parse)
+}
+
+/// Parses the whole body of a frame: bytes left over are a fault.
+#[inline]
+pub(crate) fn parse_body<'a, T>(
+    frame: FrameRef<'a>,
+    parse: impl FnOnce(&'a [u8]) -> Parsed<'a, T>,
+) -> Result<T, DecodeError> {
+    let fault = match parse(frame.body()) {
+        Ok(([], packet)) => return Ok(packet),
+        Ok((rest, _)) => Fault::new(DecodeErrorKind::TrailingBytes, Field::Packet, rest),
+        Err(error) => Fault::from(error),
+    };
+    Err(fault.locate(frame.body(), frame.header().header_len()))
+}
+
+/// Refuses packets that travel in the wrong direction (MQTT 5.0 §2.1.2).
+#[inline]
+fn check_sender(frame: FrameRef<'_>, options: &DecodeOptions) -> Result<(), DecodeError> {
+    let is_forbidden = match frame.packet_type() {
+        PacketType::Connect
+        | PacketType::Subscribe
+        | PacketType::Unsubscribe
+        | PacketType::Pingreq => options.sender == Some(Sender::Server),
+        PacketType::Connack | PacketType::Suback | PacketType::Unsuback | PacketType::Pingresp => {
+            options.sender == Some(Sender::Client)
+        }
+        // The server closes without a DISCONNECT in MQTT 3.1 and 3.1.1.
+        PacketType::Disconnect => {
+            options.sender == Some(Sender::Server) && options.version != Version::V5
+        }
+        _ => false,
+    };
+    if is_forbidden {
+        return Err(DecodeError::new(
+            DecodeErrorKind::WrongSender,
+            Field::FixedHeader,
+            0,
+        ));
+    }
+    Ok(())
+}
+
+/// Puts a property into a set that is made when the first property comes.
+#[inline]
+pub(crate) fn collect<S: PropertySet + Default>(
+    set: &mut Option<Box<S>>,
+    property: Property<'_>,
+    owner: &Bytes,
+) {
+    set.get_or_insert_default().set(property, owner);
+}

@@ -1,0 +1,220 @@
+//! From packets to bytes.
+
+use bytes::BufMut;
+
+use crate::Version;
+use crate::error::EncodeError;
+use crate::packet::{Packet, PacketType};
+use crate::property::PropertySet;
+use crate::wire;
+
+/// The length of the packet on the wire in bytes, fixed header included: what Maximum Packet Size
+/// limits (MQTT 5.0 §3.1.2.11.4).
+///
+/// # Errors
+///
+/// The same errors as [`encode`].
+pub fn encoded_len(packet: &Packet, version: Version) -> Result<usize, EncodeError> {
+    match packet {
+        Packet::Connect(packet) => packet.encoded_len(version),
+        Packet::Connack(packet) => packet.encoded_len(version),
+        Packet::Publish(packet) => packet.encoded_len(version),
+        Packet::Puback(ack) => ack.encoded_len(PacketType::Puback, version),
+        Packet::Pubrec(ack) => ack.encoded_len(PacketType::Pubrec, version),
+        Packet::Pubrel(ack) => ack.encoded_len(PacketType::Pubrel, version),
+        Packet::Pubcomp(ack) => ack.encoded_len(PacketType::Pubcomp, version),
+        Packet::Subscribe(packet) => packet.encoded_len(version),
+        Packet::Suback(packet) => packet.encoded_len(version),
+        Packet::Unsubscribe(packet) => packet.encoded_len(version),
+        Packet::Unsuback(packet) => packet.encoded_len(version),
+        Packet::Pingreq | Packet::Pingresp => Ok(2),
+        Packet::Disconnect(packet) => packet.encoded_len(version),
+        Packet::Auth(packet) => packet.encoded_len(version),
+    }
+}
+
+/// Writes a packet behind what the buffer holds, and returns its length in bytes.
+///
+/// The length is known before the first byte is written, so the packet is written in one pass. A
+/// buffer that grows (`Vec<u8>`, `BytesMut`) grows; one that does not is left alone if the packet
+/// does not fit.
+///
+/// # Errors
+///
+/// What the version cannot express, or what no packet may hold. Nothing is written then.
+#[inline]
+pub fn encode(
+    packet: &Packet,
+    version: Version,
+    buf: &mut impl BufMut,
+) -> Result<usize, EncodeError> {
+    match packet {
+        Packet::Connect(packet) => packet.encode(version, buf),
+        Packet::Connack(packet) => packet.encode(version, buf),
+        Packet::Publish(packet) => packet.encode(version, buf),
+        Packet::Puback(ack) => ack.encode(PacketType::Puback, version, buf),
+        Packet::Pubrec(ack) => ack.encode(PacketType::Pubrec, version, buf),
+        Packet::Pubrel(ack) => ack.encode(PacketType::Pubrel, version, buf),
+        Packet::Pubcomp(ack) => ack.encode(PacketType::Pubcomp, version, buf),
+        Packet::Subscribe(packet) => packet.encode(version, buf),
+        Packet::Suback(packet) => packet.encode(version, buf),
+        Packet::Unsubscribe(packet) => packet.encode(version, buf),
+        Packet::Unsuback(packet) => packet.encode(version, buf),
+        Packet::Pingreq => put_empty(PacketType::Pingreq, buf),
+        Packet::Pingresp => put_empty(PacketType::Pingresp, buf),
+        Packet::Disconnect(packet) => packet.encode(version, buf),
+        Packet::Auth(packet) => packet.encode(version, buf),
+    }
+}
+
+fn put_empty(packet_type: PacketType, buf: &mut impl BufMut) -> Result<usize, EncodeError> {
+    let lengths = Lengths::default();
+    let len = put_header(first_byte(packet_type), lengths, buf)?;
+    Ok(len)
+}
+
+/// The lengths that stand in a packet, computed before it is written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Lengths {
+    /// Bytes after the fixed header.
+    pub(crate) remaining: usize,
+    /// Bytes of the properties, without their own length.
+    pub(crate) properties: usize,
+    /// Bytes of the will's properties, without their own length.
+    pub(crate) will_properties: usize,
+}
+
+impl Lengths {
+    /// Bytes of the whole packet.
+    #[inline]
+    pub(crate) fn packet(&self) -> Result<usize, EncodeError> {
+        if self.remaining > wire::MAX_VARIABLE_BYTE_INTEGER {
+            return Err(EncodeError::PacketTooLarge);
+        }
+        Ok(1 + wire::variable_byte_integer_len(self.remaining) + self.remaining)
+    }
+}
+
+/// A packet that can be measured and written: the two stand side by side in each packet's file.
+pub(crate) trait Encode {
+    /// The first byte of the packet.
+    fn first_byte(&self) -> u8;
+
+    /// All lengths in the packet, if the version can express it.
+    fn lengths(&self, version: Version) -> Result<Lengths, EncodeError>;
+
+    /// Writes what follows the fixed header.
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut);
+}
+
+/// The length of a packet on the wire.
+pub(crate) fn packet_len(packet: &impl Encode, version: Version) -> Result<usize, EncodeError> {
+    packet.lengths(version)?.packet()
+}
+
+/// Measures and writes a packet.
+#[inline]
+pub(crate) fn put_packet(
+    packet: &impl Encode,
+    version: Version,
+    buf: &mut impl BufMut,
+) -> Result<usize, EncodeError> {
+    let lengths = packet.lengths(version)?;
+    let len = put_header(packet.first_byte(), lengths, buf)?;
+    packet.put(version, lengths, buf);
+    Ok(len)
+}
+
+/// Writes the fixed header if there is room for the whole packet; the length of that.
+#[inline]
+fn put_header(first: u8, lengths: Lengths, buf: &mut impl BufMut) -> Result<usize, EncodeError> {
+    let needed = lengths.packet()?;
+    check_room(buf, needed)?;
+    let ([a, b, c, d], len) = wire::variable_byte_integer_bytes(lengths.remaining);
+    buf.put_slice(&[first, a, b, c, d][..1 + len]);
+    Ok(needed)
+}
+
+/// Whether this many bytes can be written.
+#[inline]
+pub(crate) fn check_room(buf: &impl BufMut, needed: usize) -> Result<(), EncodeError> {
+    if buf.remaining_mut() < needed {
+        return Err(EncodeError::BufferTooSmall { needed });
+    }
+    Ok(())
+}
+
+/// The first byte of a packet other than PUBLISH.
+pub(crate) const fn first_byte(packet_type: PacketType) -> u8 {
+    packet_type.as_u8() << 4 | packet_type.flags()
+}
+
+/// Bytes of a property block with its length in front; versions without properties have none.
+pub(crate) fn block_len(version: Version, properties: usize) -> usize {
+    if version.has_properties() {
+        wire::variable_byte_integer_len(properties) + properties
+    } else {
+        0
+    }
+}
+
+/// Bytes of properties that are perhaps absent, or dropped by the version.
+pub(crate) fn properties_len(
+    version: Version,
+    properties: Option<&impl PropertySet>,
+) -> Result<usize, EncodeError> {
+    match properties {
+        Some(properties) if version.has_properties() => properties.encoded_len(),
+        _ => Ok(0),
+    }
+}
+
+/// Writes a property block of this length.
+pub(crate) fn put_block(
+    version: Version,
+    len: usize,
+    properties: Option<&impl PropertySet>,
+    buf: &mut impl BufMut,
+) {
+    if !version.has_properties() {
+        return;
+    }
+    wire::put_variable_byte_integer(buf, len);
+    if let Some(properties) = properties {
+        properties.each(|property| property.put(buf));
+    }
+}
+
+/// Gives a packet its public methods of writing.
+macro_rules! encode_methods {
+    ($packet:ident) => {
+        impl $packet {
+            /// The length of the packet on the wire in bytes, fixed header included.
+            ///
+            /// # Errors
+            ///
+            /// The same errors as [`encode`](Self::encode).
+            pub fn encoded_len(
+                &self,
+                version: $crate::Version,
+            ) -> Result<usize, $crate::EncodeError> {
+                $crate::encode::packet_len(self, version)
+            }
+
+            /// Writes the packet behind what the buffer holds, and returns its length in bytes.
+            ///
+            /// # Errors
+            ///
+            /// What the version cannot express, or what no packet may hold. Nothing is written then.
+            #[inline]
+            pub fn encode(
+                &self,
+                version: $crate::Version,
+                buf: &mut impl bytes::BufMut,
+            ) -> Result<usize, $crate::EncodeError> {
+                $crate::encode::put_packet(self, version, buf)
+            }
+        }
+    };
+}
+pub(crate) use encode_methods;

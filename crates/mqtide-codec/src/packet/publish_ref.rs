@@ -1,0 +1,308 @@
+//! PUBLISH, borrowed: the path that a broker takes for each message.
+
+use bytes::BufMut;
+use mqtide_topic::TopicNameRef;
+
+use super::ack::packet_identifier;
+use super::publish::{Delivery, PublishTopic};
+use crate::decode::parse_frame;
+use crate::error::{DecodeError, DecodeErrorKind, Field};
+use crate::frame::{FrameHeader, FrameRef};
+use crate::options::DecodeOptions;
+use crate::packet::PacketType;
+use crate::property::{Place, Properties, PropertiesRef, Property, parse_block};
+use crate::wire::{self, Parsed, fail};
+use crate::{PacketIdentifier, QoS, TopicAlias};
+
+/// PUBLISH, borrowed; [`Publish`](crate::Publish) is the owned form.
+///
+/// Reading it allocates nothing, whatever properties there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublishRef<'a> {
+    /// QoS, and what goes with it.
+    pub delivery: Delivery,
+    /// Whether the message is, or is to be, retained.
+    pub retain: bool,
+    /// Where to publish.
+    pub topic: PublishTopicRef<'a>,
+    /// All properties, checked.
+    pub properties: PublishPropertiesRef<'a>,
+    /// The message.
+    pub payload: &'a [u8],
+}
+
+impl<'a> PublishRef<'a> {
+    /// Reads a PUBLISH.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the packet. Of a frame of another type, that it is no PUBLISH
+    /// ([`InvalidHeaderFlags`](DecodeErrorKind::InvalidHeaderFlags) in the fixed header).
+    #[inline]
+    pub fn decode(
+        frame: FrameRef<'a>,
+        options: impl Into<DecodeOptions>,
+    ) -> Result<Self, DecodeError> {
+        Self::parse(frame, &options.into(), |_| {})
+    }
+
+    /// Reads a PUBLISH and shows each property to `visit`.
+    #[inline]
+    pub(crate) fn parse(
+        frame: FrameRef<'a>,
+        options: &DecodeOptions,
+        visit: impl FnMut(Property<'a>),
+    ) -> Result<Self, DecodeError> {
+        if frame.packet_type() != PacketType::Publish {
+            let kind = DecodeErrorKind::InvalidHeaderFlags;
+            return Err(DecodeError::new(kind, Field::FixedHeader, 0));
+        }
+        frame.header().check(options.version, options.leniency)?;
+        match Self::parse_plain(frame, options) {
+            Some(publish) => Ok(publish),
+            None => Self::parse_any(frame, options, visit),
+        }
+    }
+
+    /// The straight line for what nearly all messages are: a topic name, no properties. `None` for
+    /// all others, and for faults, which [`parse_any`](Self::parse_any) then names.
+    #[inline]
+    pub(crate) fn parse_plain(frame: FrameRef<'a>, options: &DecodeOptions) -> Option<Self> {
+        let (len, rest) = frame.body().split_first_chunk()?;
+        let (topic, mut rest) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
+        let mut packet_identifier = None;
+        if frame.header().flags() & QOS_BITS != 0 {
+            let (id, after) = rest.split_first_chunk()?;
+            packet_identifier = Some(PacketIdentifier::new(u16::from_be_bytes(*id))?);
+            rest = after;
+        }
+        if options.version.has_properties() {
+            let (&0, after) = rest.split_first()? else {
+                return None;
+            };
+            rest = after;
+        }
+        let name = TopicNameRef::try_from(topic).ok()?;
+        Some(Self {
+            delivery: delivery(frame.header(), packet_identifier),
+            retain: frame.header().flags() & RETAIN != 0,
+            topic: PublishTopicRef::Named { name, alias: None },
+            properties: PublishPropertiesRef::default(),
+            payload: rest,
+        })
+    }
+
+    /// Any message, by the general parsers.
+    pub(crate) fn parse_any(
+        frame: FrameRef<'a>,
+        options: &DecodeOptions,
+        mut visit: impl FnMut(Property<'a>),
+    ) -> Result<Self, DecodeError> {
+        parse_frame(frame, options, |body| {
+            let (rest, name) = topic(body)?;
+            let (rest, id) = match frame.header().flags() & QOS_BITS {
+                0 => (rest, None),
+                _ => packet_identifier(rest).map(|(rest, id)| (rest, Some(id)))?,
+            };
+            let (mut alias, mut properties) = (None, PublishPropertiesRef::default());
+            let (payload, block) = parse_block(rest, Place::Publish, options, |property| {
+                if let Property::TopicAlias(number) = property {
+                    alias = Some(number);
+                }
+                properties.note(property);
+                visit(property);
+            })?;
+            properties.all = PropertiesRef::new(block);
+            let topic = match (name, alias) {
+                (Some(name), alias) => PublishTopicRef::Named { name, alias },
+                (None, Some(alias)) => PublishTopicRef::Alias(alias),
+                (None, None) => return fail(DecodeErrorKind::EmptyTopic, Field::TopicName, body),
+            };
+            let publish = Self {
+                delivery: delivery(frame.header(), id),
+                retain: frame.header().flags() & RETAIN != 0,
+                topic,
+                properties,
+                payload,
+            };
+            Ok((&[], publish))
+        })
+    }
+}
+
+const RETAIN: u8 = 0b0001;
+const QOS_BITS: u8 = 0b0110;
+const DUP: u8 = 0b1000;
+
+/// The topic name; `None` if it is empty.
+fn topic(body: &[u8]) -> Parsed<'_, Option<TopicNameRef<'_>>> {
+    if let (rest, []) = wire::binary(body, Field::TopicName)? {
+        return Ok((rest, None));
+    }
+    let invalid = DecodeErrorKind::InvalidTopicName;
+    wire::topic_name(body, Field::TopicName, invalid).map(|(rest, name)| (rest, Some(name)))
+}
+
+/// What the flags and the packet identifier say; framing has refused QoS 3.
+#[inline]
+fn delivery(header: FrameHeader, id: Option<PacketIdentifier>) -> Delivery {
+    let dup = header.flags() & DUP != 0;
+    match id {
+        None => Delivery::AtMostOnce,
+        Some(packet_identifier) if header.flags() & QOS_BITS == QoS::AtLeastOnce.bits() << 1 => {
+            Delivery::AtLeastOnce {
+                packet_identifier,
+                dup,
+            }
+        }
+        Some(packet_identifier) => Delivery::ExactlyOnce {
+            packet_identifier,
+            dup,
+        },
+    }
+}
+
+impl Delivery {
+    /// The first byte of a PUBLISH.
+    #[inline]
+    pub(crate) const fn first_byte(self, retain: bool) -> u8 {
+        let dup = if self.dup() { DUP } else { 0 };
+        PacketType::Publish.as_u8() << 4 | dup | self.qos().bits() << 1 | retain as u8
+    }
+}
+
+/// What names the topic of a PUBLISH, borrowed; [`PublishTopic`] is the owned form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PublishTopicRef<'a> {
+    /// The name in full. With an alias, the receiver notes what the alias stands for.
+    Named {
+        /// The name.
+        name: TopicNameRef<'a>,
+        /// The alias that shall stand for it from now on.
+        alias: Option<TopicAlias>,
+    },
+    /// An alias noted earlier.
+    Alias(TopicAlias),
+}
+
+impl<'a> PublishTopicRef<'a> {
+    /// The name, if the packet carries it.
+    pub const fn name(&self) -> Option<TopicNameRef<'a>> {
+        match self {
+            Self::Named { name, .. } => Some(*name),
+            Self::Alias(_) => None,
+        }
+    }
+
+    /// The alias, if the packet carries one.
+    pub const fn alias(&self) -> Option<TopicAlias> {
+        match self {
+            Self::Named { alias, .. } => *alias,
+            Self::Alias(alias) => Some(*alias),
+        }
+    }
+}
+
+impl<'a> From<TopicNameRef<'a>> for PublishTopicRef<'a> {
+    fn from(name: TopicNameRef<'a>) -> Self {
+        Self::Named { name, alias: None }
+    }
+}
+
+impl PublishTopic {
+    /// The borrowed form.
+    pub fn as_topic(&self) -> PublishTopicRef<'_> {
+        match self {
+            Self::Named { name, alias } => PublishTopicRef::Named {
+                name: name.as_name(),
+                alias: *alias,
+            },
+            Self::Alias(alias) => PublishTopicRef::Alias(*alias),
+        }
+    }
+}
+
+/// The properties of a PUBLISH, borrowed: a checked block, of which a server needs to know little.
+///
+/// What belongs to one hop only, Topic Alias, Subscription Identifier and the Message Expiry Interval
+/// (which shrinks while the message waits), is told apart from what a server forwards unchanged and
+/// in order (MQTT 5.0 §3.3.2.3): [`forwarded`](Self::forwarded).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PublishPropertiesRef<'a> {
+    all: PropertiesRef<'a>,
+    message_expiry_interval: Option<u32>,
+    /// Bytes of the properties that are not forwarded.
+    local_len: usize,
+}
+
+impl<'a> PublishPropertiesRef<'a> {
+    /// Takes note of a property of the block.
+    fn note(&mut self, property: Property<'a>) {
+        if let Property::MessageExpiryInterval(seconds) = property {
+            self.message_expiry_interval = Some(seconds);
+        }
+        if !is_forwarded(property) {
+            // What was read has a length.
+            self.local_len += property.encoded_len().unwrap_or_default();
+        }
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// All properties in the order of the packet, Topic Alias included.
+    pub const fn iter(&self) -> Properties<'a> {
+        self.all.iter()
+    }
+
+    /// Seconds that the message lives, from its arrival.
+    pub const fn message_expiry_interval(&self) -> Option<u32> {
+        self.message_expiry_interval
+    }
+
+    /// Bytes of the properties that a server forwards unchanged.
+    pub const fn forwarded_len(&self) -> usize {
+        self.all.as_bytes().len() - self.local_len
+    }
+
+    /// The encoded properties that a server forwards unchanged, in their order, as runs of bytes:
+    /// one run unless a property of this hop stands between. Put together they are what
+    /// [`PublishParts::forwarded`](crate::PublishParts::forwarded) takes.
+    pub fn forwarded(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut whole = (self.local_len == 0 && !self.is_empty()).then_some(self.all.as_bytes());
+        let mut properties = if self.local_len == 0 {
+            PropertiesRef::default().iter()
+        } else {
+            self.all.iter()
+        };
+        core::iter::from_fn(move || {
+            whole.take().or_else(|| {
+                loop {
+                    let (property, bytes) = properties.next_with_bytes()?;
+                    if is_forwarded(property) {
+                        break Some(bytes);
+                    }
+                }
+            })
+        })
+    }
+
+    /// Copies [`forwarded`](Self::forwarded) into a buffer that grows or has room for
+    /// [`forwarded_len`](Self::forwarded_len) bytes.
+    pub fn copy_forwarded(&self, buf: &mut impl BufMut) {
+        for run in self.forwarded() {
+            buf.put_slice(run);
+        }
+    }
+}
+
+const fn is_forwarded(property: Property<'_>) -> bool {
+    !matches!(
+        property,
+        Property::TopicAlias(_)
+            | Property::SubscriptionIdentifier(_)
+            | Property::MessageExpiryInterval(_)
+    )
+}

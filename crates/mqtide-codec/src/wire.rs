@@ -1,0 +1,269 @@
+//! The data types of the wire (MQTT 5.0 §1.5): parsers by nom, lengths, writers.
+
+use bytes::{BufMut, Bytes};
+use bytestring::ByteString;
+use mqtide_topic::{TopicError, TopicName, TopicNameRef};
+use nom::bytes::complete::take;
+use nom::error::{ErrorKind, ParseError};
+use nom::number::complete::{be_u8, be_u16, be_u32};
+use nom::{Err, IResult};
+
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
+
+/// The largest number that a variable byte integer holds (MQTT 5.0 §1.5.5).
+pub(crate) const MAX_VARIABLE_BYTE_INTEGER: usize = 268_435_455;
+
+/// The longest text and binary data (MQTT 5.0 §1.5.4, §1.5.6).
+const MAX_DATA: usize = 65_535;
+
+/// What a parser over the body of a packet returns.
+pub(crate) type Parsed<'a, T> = IResult<&'a [u8], T, Fault>;
+
+/// A fault and where: the address tells the offset once the start of the packet is at hand, however
+/// deep the slice that it was found in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fault {
+    kind: DecodeErrorKind,
+    field: Field,
+    address: usize,
+}
+
+impl Fault {
+    pub(crate) fn new(kind: DecodeErrorKind, field: Field, at: &[u8]) -> Self {
+        Self {
+            kind,
+            field,
+            address: at.as_ptr().addr(),
+        }
+    }
+
+    /// The error for a packet whose body is this and whose header has `header_len` bytes.
+    pub(crate) fn locate(self, body: &[u8], header_len: usize) -> DecodeError {
+        let offset = self.address.wrapping_sub(body.as_ptr().addr());
+        let offset = u32::try_from(offset.min(body.len()) + header_len).unwrap_or(u32::MAX);
+        DecodeError::new(self.kind, self.field, offset)
+    }
+}
+
+impl From<Err<Self>> for Fault {
+    fn from(error: Err<Self>) -> Self {
+        match error {
+            Err::Error(fault) | Err::Failure(fault) => fault,
+            // Parsers over complete input never ask for more.
+            Err::Incomplete(_) => Self {
+                kind: DecodeErrorKind::Truncated,
+                field: Field::Packet,
+                address: 0,
+            },
+        }
+    }
+}
+
+/// The only way in which a combinator over complete input fails here is to run out of bytes.
+impl ParseError<&[u8]> for Fault {
+    fn from_error_kind(input: &[u8], _: ErrorKind) -> Self {
+        Self::new(DecodeErrorKind::Truncated, Field::Packet, input)
+    }
+
+    fn append(_: &[u8], _: ErrorKind, other: Self) -> Self {
+        other
+    }
+}
+
+/// Fails with this fault.
+#[cold]
+pub(crate) fn fail<T>(kind: DecodeErrorKind, field: Field, at: &[u8]) -> Parsed<'_, T> {
+    Err(Err::Error(Fault::new(kind, field, at)))
+}
+
+/// Names the field that a combinator failed in.
+#[inline(always)]
+fn named<T>(field: Field, parsed: Parsed<'_, T>) -> Parsed<'_, T> {
+    parsed.map_err(|error| {
+        error.map(|mut fault| {
+            fault.field = field;
+            fault
+        })
+    })
+}
+
+#[inline(always)]
+pub(crate) fn byte(input: &[u8], field: Field) -> Parsed<'_, u8> {
+    named(field, be_u8(input))
+}
+
+#[inline(always)]
+pub(crate) fn two_bytes(input: &[u8], field: Field) -> Parsed<'_, u16> {
+    named(field, be_u16(input))
+}
+
+#[inline(always)]
+pub(crate) fn four_bytes(input: &[u8], field: Field) -> Parsed<'_, u32> {
+    named(field, be_u32(input))
+}
+
+/// Exactly this many bytes.
+#[inline(always)]
+pub(crate) fn slice(input: &[u8], len: usize, field: Field) -> Parsed<'_, &[u8]> {
+    named(field, take(len)(input))
+}
+
+/// Binary Data (MQTT 5.0 §1.5.6).
+#[inline(always)]
+pub(crate) fn binary(input: &[u8], field: Field) -> Parsed<'_, &[u8]> {
+    let (input, len) = two_bytes(input, field)?;
+    slice(input, len.into(), field)
+}
+
+/// A UTF-8 Encoded String (MQTT 5.0 §1.5.4).
+#[inline]
+pub(crate) fn text(input: &[u8], field: Field) -> Parsed<'_, &str> {
+    let (rest, bytes) = binary(input, field)?;
+    match core::str::from_utf8(bytes) {
+        Err(error) => {
+            let at = &bytes[error.valid_up_to()..];
+            fail(DecodeErrorKind::InvalidUtf8, field, at)
+        }
+        Ok(text) => match nul_position(bytes) {
+            Some(at) => fail(DecodeErrorKind::NulCharacter, field, &bytes[at..]),
+            None => Ok((rest, text)),
+        },
+    }
+}
+
+/// A topic name (MQTT 5.0 §4.7). An empty one, and one with wildcards, are of the kind `invalid`.
+#[inline]
+pub(crate) fn topic_name(
+    input: &[u8],
+    field: Field,
+    invalid: DecodeErrorKind,
+) -> Parsed<'_, TopicNameRef<'_>> {
+    let (rest, bytes) = binary(input, field)?;
+    match TopicNameRef::try_from(bytes) {
+        Ok(name) => Ok((rest, name)),
+        Err(error) => invalid_topic(bytes, error, field, invalid),
+    }
+}
+
+#[cold]
+fn invalid_topic<T>(
+    bytes: &[u8],
+    error: TopicError,
+    field: Field,
+    invalid: DecodeErrorKind,
+) -> Parsed<'_, T> {
+    let (kind, at) = match error {
+        TopicError::NotUtf8 { at } => (DecodeErrorKind::InvalidUtf8, at),
+        TopicError::NullCharacter { at } => (DecodeErrorKind::NulCharacter, at),
+        TopicError::WildcardInName { at, .. } => (invalid, at),
+        _ => (invalid, 0),
+    };
+    fail(kind, field, bytes.get(at..).unwrap_or_default())
+}
+
+/// A Variable Byte Integer in its shortest form (MQTT 5.0 §1.5.5).
+#[inline]
+pub(crate) fn variable_byte_integer(input: &[u8], field: Field) -> Parsed<'_, u32> {
+    let (mut value, mut rest) = (0, input);
+    for shift in [0, 7, 14, 21] {
+        let (after, byte) = byte(rest, field)?;
+        value |= u32::from(byte & 0x7F) << shift;
+        if byte & 0x80 == 0 {
+            if byte == 0 && shift > 0 {
+                return fail(
+                    DecodeErrorKind::VariableByteIntegerNotShortest,
+                    field,
+                    input,
+                );
+            }
+            return Ok((after, value));
+        }
+        rest = after;
+    }
+    fail(DecodeErrorKind::VariableByteIntegerTooLong, field, input)
+}
+
+#[inline]
+fn nul_position(bytes: &[u8]) -> Option<usize> {
+    if bytes.iter().fold(false, |found, &byte| found | (byte == 0)) {
+        memchr::memchr(0, bytes)
+    } else {
+        None
+    }
+}
+
+/// A part of received bytes as bytes of its own, sharing the buffer. `part` lies inside `owner`.
+#[inline]
+pub(crate) fn share(owner: &Bytes, part: &[u8]) -> Bytes {
+    owner.slice_ref(part)
+}
+
+/// [`share`] for text.
+#[inline]
+pub(crate) fn share_text(owner: &Bytes, text: &str) -> ByteString {
+    // Text cannot fail the check; if it did, a copy is as good.
+    ByteString::try_from(share(owner, text.as_bytes())).unwrap_or_else(|_| ByteString::from(text))
+}
+
+/// [`share`] for a topic name.
+#[inline]
+pub(crate) fn share_topic_name(owner: &Bytes, name: TopicNameRef<'_>) -> TopicName {
+    let bytes = share(owner, name.as_str().as_bytes());
+    TopicName::try_from(bytes).unwrap_or_else(|_| name.to_topic_name())
+}
+
+/// Bytes that a variable byte integer takes.
+#[inline]
+pub(crate) const fn variable_byte_integer_len(value: usize) -> usize {
+    match value {
+        0..=127 => 1,
+        128..=16_383 => 2,
+        16_384..=2_097_151 => 3,
+        _ => 4,
+    }
+}
+
+/// Bytes that binary data takes.
+#[inline]
+pub(crate) fn binary_len(bytes: &[u8], field: Field) -> Result<usize, EncodeError> {
+    if bytes.len() > MAX_DATA {
+        return Err(EncodeError::TooLong(field));
+    }
+    Ok(2 + bytes.len())
+}
+
+/// Bytes that text takes.
+#[inline]
+pub(crate) fn text_len(text: &str, field: Field) -> Result<usize, EncodeError> {
+    if nul_position(text.as_bytes()).is_some() {
+        return Err(EncodeError::NulCharacter(field));
+    }
+    binary_len(text.as_bytes(), field)
+}
+
+/// Writes binary data whose length was checked by [`binary_len`].
+#[inline]
+pub(crate) fn put_binary(buf: &mut impl BufMut, bytes: &[u8]) {
+    buf.put_u16(u16::try_from(bytes.len()).unwrap_or(u16::MAX));
+    buf.put_slice(bytes);
+}
+
+/// Writes a variable byte integer of at most [`MAX_VARIABLE_BYTE_INTEGER`].
+#[inline]
+pub(crate) fn put_variable_byte_integer(buf: &mut impl BufMut, value: usize) {
+    let (bytes, len) = variable_byte_integer_bytes(value);
+    buf.put_slice(&bytes[..len]);
+}
+
+/// The bytes of a variable byte integer of at most [`MAX_VARIABLE_BYTE_INTEGER`], and how many.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "seven bits at a time")]
+pub(crate) fn variable_byte_integer_bytes(value: usize) -> ([u8; 4], usize) {
+    let low = |shift: u32| (value >> shift) as u8 & 0x7F;
+    match variable_byte_integer_len(value) {
+        1 => ([value as u8, 0, 0, 0], 1),
+        2 => ([low(0) | 0x80, low(7), 0, 0], 2),
+        3 => ([low(0) | 0x80, low(7) | 0x80, low(14), 0], 3),
+        _ => ([low(0) | 0x80, low(7) | 0x80, low(14) | 0x80, low(21)], 4),
+    }
+}
