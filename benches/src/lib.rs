@@ -8,6 +8,7 @@
 pub mod buffer;
 pub mod case;
 pub mod codec;
+mod ours;
 pub mod pass;
 pub mod peers;
 pub mod report;

@@ -27,10 +27,16 @@ mod rumqttc;
 mod rumqttc_next;
 
 use crate::codec::Contender;
+use crate::ours::{Borrowed, Owned, V5, V311};
 
 /// Every codec of this build, ours first.
 pub fn all() -> Vec<Contender> {
-    let mut all = Vec::new();
+    let mut all = vec![
+        Contender::of::<Owned<V311>>(),
+        Contender::of::<Owned<V5>>(),
+        Contender::of::<Borrowed<V311>>(),
+        Contender::of::<Borrowed<V5>>(),
+    ];
     all.extend(others());
     all
 }

@@ -1,0 +1,89 @@
+//! mqtide-codec in its forms: packets that own their fields, and packets that borrow.
+
+use std::marker::PhantomData;
+
+use bytes::BytesMut;
+use mqtide_codec::{Framer, Packet, PacketRef, decode, decode_ref, encode};
+
+use crate::buffer::Stateful;
+use crate::case::{Case, Version};
+use crate::codec::{Codec, Ownership};
+
+/// `decode` of frames cut off a `BytesMut`, and `encode`.
+pub(crate) struct Owned<V>(PhantomData<V>);
+
+/// `decode_ref` of frames in a slice.
+pub(crate) struct Borrowed<V>(PhantomData<V>);
+
+/// MQTT 3.1.1.
+pub(crate) struct V311;
+
+/// MQTT 5.0.
+pub(crate) struct V5;
+
+pub(crate) trait Speaks: 'static {
+    const CASE: Version;
+    const CODEC: mqtide_codec::Version;
+}
+
+impl Speaks for V311 {
+    const CASE: Version = Version::V311;
+    const CODEC: mqtide_codec::Version = mqtide_codec::Version::V311;
+}
+
+impl Speaks for V5 {
+    const CASE: Version = Version::V5;
+    const CODEC: mqtide_codec::Version = mqtide_codec::Version::V5;
+}
+
+impl<V: Speaks> Codec for Owned<V> {
+    const NAME: &'static str = "mqtide";
+    const VERSION: Version = V::CASE;
+    type Input = Stateful<Frames<V>, BytesMut>;
+    type Packet = Packet;
+    type Output = BytesMut;
+
+    fn decode(input: &mut Self::Input) -> Packet {
+        let frame = input.state.framer.next_frame(&mut input.buffer);
+        let frame = frame.expect("a valid header").expect("a whole packet");
+        decode(frame, V::CODEC).expect("a valid packet")
+    }
+
+    fn encode(packet: &Packet, output: &mut BytesMut) {
+        encode(packet, V::CODEC, output).expect("a packet that can be written");
+    }
+}
+
+impl<V: Speaks> Codec for Borrowed<V> {
+    const NAME: &'static str = "mqtide borrowed";
+    const VERSION: Version = V::CASE;
+    const OWNERSHIP: Ownership = Ownership::Borrowed;
+    type Input = Stateful<Frames<V>, &'static [u8]>;
+    type Packet = PacketRef<'static>;
+    type Output = BytesMut;
+
+    fn decode(input: &mut Self::Input) -> PacketRef<'static> {
+        let frame = input.state.framer.next_frame_ref(input.buffer);
+        let (frame, rest) = frame.expect("a valid header").expect("a whole packet");
+        input.buffer = rest;
+        decode_ref(frame, V::CODEC).expect("a valid packet")
+    }
+
+    fn encode(_: &PacketRef<'static>, _: &mut BytesMut) {}
+
+    fn writes(_: &Case) -> bool {
+        false
+    }
+}
+
+/// A framer for the version.
+pub(crate) struct Frames<V> {
+    framer: Framer,
+    version: PhantomData<V>,
+}
+
+impl<V: Speaks> Default for Frames<V> {
+    fn default() -> Frames<V> {
+        Frames { framer: Framer::new(V::CODEC), version: PhantomData }
+    }
+}
