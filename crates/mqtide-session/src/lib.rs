@@ -1,1 +1,57 @@
 //! MQTT sessions, client and server side, as sans-IO state machines.
+//!
+//! The machines are plain values: no clock, socket, task or lock. The caller feeds packets and time,
+//! and takes what comes of it from three exits, which different owners may drain:
+//!
+//! - **What the peer asks for**: the result of `handle_packet` and `handle_timeout` on a
+//!   [`ServerSession`], `poll_event` on a [`ClientSession`]. It belongs to whoever feeds packets.
+//! - **What goes to the network**: `poll_transmit`. It belongs to whoever writes, when there is room;
+//!   that may be another thread than the one that reads, under the lock that the caller keeps around
+//!   the machine. This is why it is not one exit with the events.
+//! - **What must be stored**: `poll_store`, answered by `handle_durable`.
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate alloc;
+
+mod alias;
+mod auth;
+mod client;
+mod control;
+mod drops;
+mod endpoint;
+mod error;
+mod handshake;
+mod inbound;
+mod keep_alive;
+mod limits;
+mod message;
+mod outbound;
+mod output;
+mod packet_id;
+mod packet_size;
+mod server;
+mod store;
+mod time;
+mod will;
+
+pub use crate::alias::AliasUse;
+pub use crate::client::{ClientEvent, ClientSession, ClientSettings, Operation, Outcome};
+pub use crate::control::{AckKind, Acknowledgement};
+pub use crate::drops::{DeliverOutcome, Drops};
+pub use crate::error::{Refused, Violation};
+pub use crate::handshake::{AuthenticationStep, ConnectRequest, Handshake};
+pub use crate::inbound::AckToken;
+pub use crate::limits::{Limits, Overflow, QueueLimits, Settings};
+pub use crate::message::{
+    Content, Deliverable, Delivery, Message, SubscriptionIdentifiers, properties_len,
+};
+pub use crate::outbound::{DropReason, Dropped, OutgoingPublish, Settled, Undelivered};
+pub use crate::output::Outgoing;
+pub use crate::server::{
+    Acceptance, Accepted, ClientDisconnect, Departure, InboundPublish, PublishedTopic,
+    ReceivedPublish, Refusal, ServerEvent, ServerSession, SubscribeRequest, SubscriptionRequest,
+    UnsubscribeRequest, UnsupportedSubscriptions,
+};
+pub use crate::store::{DeliveryKey, StoreOp, Ticket};
+pub use crate::time::Instant;

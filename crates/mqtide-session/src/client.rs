@@ -1,0 +1,9 @@
+//! The client's side of a session.
+
+mod event;
+mod options;
+mod session;
+
+pub use self::event::{ClientEvent, Operation, Outcome};
+pub use self::options::ClientSettings;
+pub use self::session::ClientSession;

@@ -1,0 +1,12 @@
+//! The server's side of a session.
+
+mod acceptance;
+mod event;
+mod session;
+
+pub use self::acceptance::{Acceptance, Accepted, Refusal, UnsupportedSubscriptions};
+pub use self::event::{
+    ClientDisconnect, Departure, InboundPublish, PublishedTopic, ReceivedPublish, ServerEvent,
+    SubscribeRequest, SubscriptionRequest, UnsubscribeRequest,
+};
+pub use self::session::ServerSession;
