@@ -5,4 +5,6 @@ pub mod conformance;
 pub mod memory;
 pub mod notation;
 pub mod raw;
+pub mod soak;
+pub mod websocket;
 pub mod wire;
