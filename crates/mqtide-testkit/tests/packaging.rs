@@ -130,7 +130,11 @@ fn manifests_say_what_a_registry_shows() {
 fn members_take_the_lints_of_the_workspace() {
     for package in published() {
         let manifest = fs::read_to_string(&package.manifest_path).expect("a manifest is text");
-        assert!(manifest.contains("[lints]\nworkspace = true\n"), "{}", package.name);
+        assert!(
+            manifest.contains("[lints]\nworkspace = true\n"),
+            "{}",
+            package.name
+        );
     }
 }
 
