@@ -297,6 +297,14 @@ impl<'a> FrameRef<'a> {
     pub const fn body(&self) -> &'a [u8] {
         self.body
     }
+
+    /// The owned form; copies the body.
+    pub fn to_frame(&self) -> Frame {
+        Frame {
+            header: self.header,
+            body: Bytes::copy_from_slice(self.body),
+        }
+    }
 }
 
 /// Judges type and flags (MQTT 5.0 §2.1.2, §2.1.3).
