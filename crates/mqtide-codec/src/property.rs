@@ -597,7 +597,7 @@ impl Owned for TopicName {
 
     #[inline]
     fn share(name: TopicNameRef<'_>, owner: &Bytes) -> Self {
-        wire::share_topic_name(owner, name)
+        name.to_topic_name_in(owner)
     }
 
     #[inline]

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes};
 use bytestring::ByteString;
-use mqtide_topic::{TopicError, TopicName, TopicNameRef};
+use mqtide_topic::{TopicError, TopicNameRef};
 use nom::bytes::complete::take;
 use nom::error::{ErrorKind, ParseError};
 use nom::number::complete::{be_u8, be_u16, be_u32};
@@ -203,13 +203,6 @@ pub(crate) fn share(owner: &Bytes, part: &[u8]) -> Bytes {
 pub(crate) fn share_text(owner: &Bytes, text: &str) -> ByteString {
     // Text cannot fail the check; if it did, a copy is as good.
     ByteString::try_from(share(owner, text.as_bytes())).unwrap_or_else(|_| ByteString::from(text))
-}
-
-/// [`share`] for a topic name.
-#[inline]
-pub(crate) fn share_topic_name(owner: &Bytes, name: TopicNameRef<'_>) -> TopicName {
-    let bytes = share(owner, name.as_str().as_bytes());
-    TopicName::try_from(bytes).unwrap_or_else(|_| name.to_topic_name())
 }
 
 /// Bytes that a variable byte integer takes.

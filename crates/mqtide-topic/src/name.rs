@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::level::NameLevels;
@@ -105,6 +106,20 @@ impl<'a> TopicNameRef<'a> {
         TopicName(self.0.into())
     }
 
+    /// The owned form, sharing the memory of `owner` in which the text lies, as of a received packet:
+    /// neither copied nor checked again. Text that lies elsewhere is copied.
+    #[inline]
+    #[must_use]
+    pub fn to_topic_name_in(self, owner: &Bytes) -> TopicName {
+        let start = self.0.as_ptr().addr().wrapping_sub(owner.as_ptr().addr());
+        let end = start.wrapping_add(self.0.len());
+        if start > end || end > owner.len() {
+            return self.to_topic_name();
+        }
+        // These are the bytes of the text, so they are UTF-8.
+        ByteString::try_from(owner.slice(start..end)).map_or_else(|_| self.into(), TopicName)
+    }
+
     /// The levels: what stands between the `/` characters, and may be empty.
     #[inline]
     #[must_use]
@@ -162,3 +177,25 @@ impl AsRef<str> for TopicNameRef<'_> {
 }
 
 impl_display_and_eq!(TopicNameRef<'a>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_shares_the_packet_that_it_came_in() {
+        let packet = Bytes::from_static(b"\x00\x03a/bpayload");
+        let name = TopicNameRef::try_from(&packet[2..5]).unwrap();
+        let owned = name.to_topic_name_in(&packet);
+        assert_eq!(owned, "a/b");
+        assert_eq!(owned.as_str().as_ptr(), packet[2..].as_ptr());
+    }
+
+    #[test]
+    fn a_name_from_elsewhere_is_copied() {
+        let name = TopicNameRef::new("a/b").unwrap();
+        for owner in [Bytes::new(), Bytes::from_static(b"another")] {
+            assert_eq!(name.to_topic_name_in(&owner), "a/b");
+        }
+    }
+}

@@ -214,7 +214,7 @@ impl Connect {
             keep_alive: connect.keep_alive,
             client_identifier: wire::share_text(owner, connect.client_identifier),
             will: connect.will.map(|will| Will {
-                topic: wire::share_topic_name(owner, will.topic),
+                topic: will.topic.to_topic_name_in(owner),
                 payload: wire::share(owner, will.payload),
                 qos: will.qos,
                 retain: will.retain,

@@ -218,7 +218,7 @@ impl Publish {
         })?;
         let topic = match publish.topic {
             PublishTopicRef::Named { name, alias } => PublishTopic::Named {
-                name: wire::share_topic_name(frame.body(), name),
+                name: name.to_topic_name_in(frame.body()),
                 alias,
             },
             PublishTopicRef::Alias(alias) => PublishTopic::Alias(alias),
