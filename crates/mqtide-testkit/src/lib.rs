@@ -8,3 +8,8 @@ pub mod raw;
 pub mod soak;
 pub mod websocket;
 pub mod wire;
+
+/// The examples of the project's README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
