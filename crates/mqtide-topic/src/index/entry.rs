@@ -57,9 +57,9 @@ impl<K, V> Values<K, V> {
     }
 
     #[inline]
-    pub(crate) fn for_each<B>(
-        &self,
-        visit: &mut impl FnMut(&K, &V) -> core::ops::ControlFlow<B>,
+    pub(crate) fn for_each<'a, B>(
+        &'a self,
+        visit: &mut impl FnMut(&'a K, &'a V) -> core::ops::ControlFlow<B>,
     ) -> core::ops::ControlFlow<B> {
         match self {
             Self::None => core::ops::ControlFlow::Continue(()),

@@ -169,20 +169,20 @@ impl<K, V> FilterIndex<K, V> {
     ///
     /// A key that has several matching filters is visited once for each.
     #[inline]
-    pub fn matches<'n, B>(
-        &self,
+    pub fn matches<'a, 'n, B>(
+        &'a self,
         name: impl Into<TopicNameRef<'n>>,
-        visit: impl FnMut(&K, &V) -> ControlFlow<B>,
+        visit: impl FnMut(&'a K, &'a V) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         self.matches_at_cost(name.into(), &mut 0, visit)
     }
 
     /// [`matches`](Self::matches) to the end.
     #[inline]
-    pub fn for_each_match<'n>(
-        &self,
+    pub fn for_each_match<'a, 'n>(
+        &'a self,
         name: impl Into<TopicNameRef<'n>>,
-        mut visit: impl FnMut(&K, &V),
+        mut visit: impl FnMut(&'a K, &'a V),
     ) {
         let _: ControlFlow<()> = self.matches(name, |key, value| {
             visit(key, value);
@@ -251,11 +251,11 @@ impl<K, V> FilterIndex<K, V> {
     }
 
     #[inline]
-    fn matches_at_cost<B>(
-        &self,
+    fn matches_at_cost<'a, B>(
+        &'a self,
         name: TopicNameRef<'_>,
         cost: &mut usize,
-        mut visit: impl FnMut(&K, &V) -> ControlFlow<B>,
+        mut visit: impl FnMut(&'a K, &'a V) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         *cost += 1;
         if let Some(entry) = self.find_exact(name.as_str()) {
