@@ -35,8 +35,10 @@ CASES = [
 @pytest.mark.parametrize(("version", "case"), CASES, ids=lambda value: value)
 @pytest.mark.parametrize("transport", ["tcp", "ws"])
 def test_mqttjs(broker, topic, transport, version, case):
-    if (transport, case) == ("ws", "large10"):
+    if transport == "ws" and case.startswith("large"):
         broker.known_fault("mosquitto 2.0.11 stops reading over libwebsockets")
+    if (version, case) == ("5.0", "takeover"):
+        broker.known_fault("mosquitto 2.0.11 closes without a DISCONNECT")
     if case == "receiveMaximum":
         broker.known_fault("mosquitto 2.0.11 exceeds the Receive Maximum at QoS 2")
     url = broker.ws_url if transport == "ws" else broker.url

@@ -72,6 +72,8 @@ def test_persistent_session(broker, topic, client_id, version, qos):
 
 @each_version
 def test_takeover(broker, topic, client_id, version):
+    if version == "5.0":
+        broker.known_fault("mosquitto 2.0.11 closes without a DISCONNECT")
     with Client(broker, client_id, version) as first:
         with Client(broker, client_id, version) as second:
             told, _ = first.ended.get(timeout=10)

@@ -15,7 +15,6 @@ use crate::error::{DecodeError, EncodeError};
 use crate::frame::Frame;
 use crate::options::DecodeOptions;
 use crate::property::{Property, PropertySet, property_set};
-use crate::wire;
 use crate::{PacketIdentifier, QoS, SubscriptionIdentifier, TopicAlias, UserProperties, Version};
 
 /// PUBLISH: a message (MQTT 5.0 §3.3).
