@@ -16,8 +16,8 @@ use crate::outbound::{Fate, Lost, Outbound, PubrecStep, Wire};
 use crate::packet_size::{self, Fit};
 use crate::store::StoreLog;
 use crate::{
-    Deliverable, Delivery, DeliveryKey, DropReason, Instant, Limits, Outgoing, Refused, Settings,
-    Settled, StoreOp, Ticket, Violation,
+    Deliverable, Delivery, DeliveryKey, DropReason, Instant, Limits, Outgoing, Refused,
+    SessionState, Settings, Settled, StoreOp, Ticket, Violation,
 };
 
 /// One end of a connection.
@@ -132,6 +132,13 @@ impl<M: Deliverable + Clone> Endpoint<M> {
         self.outbound = Outbound::new(self.outbound.next_key);
         self.inbound = Inbound::after(&self.inbound);
         self.control.clear();
+    }
+
+    /// Takes the flows of an exported session, and goes on recording.
+    pub(crate) fn restore(&mut self, state: SessionState<M>) -> Result<(), Refused> {
+        (self.outbound, self.inbound) = state.into_halves()?;
+        self.store.enable(self.settings.durable);
+        Ok(())
     }
 
     /// Begins to send before the terms are known: CONNECT and AUTH.

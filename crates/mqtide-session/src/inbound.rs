@@ -148,7 +148,7 @@ impl Inbound {
             QoS::ExactlyOnce => &mut self.exactly_once,
             _ => &mut self.at_least_once,
         };
-        arrivals.complete(&token, reason, properties)
+        arrivals.complete(token, reason, properties)
     }
 
     /// The next PUBACK that may leave.
@@ -177,6 +177,11 @@ impl Inbound {
     /// The identifiers held for QoS 2.
     pub(crate) fn held(&self) -> impl Iterator<Item = PacketIdentifier> {
         self.held.iter().map(|held| held.id)
+    }
+
+    /// Takes back an identifier of an exported session.
+    pub(crate) fn restore(&mut self, held: Held) {
+        self.held.insert(held);
     }
 
     pub(crate) fn shrink(&mut self) {

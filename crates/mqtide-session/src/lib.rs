@@ -31,6 +31,7 @@ mod output;
 mod packet_id;
 mod packet_size;
 mod server;
+mod state;
 mod store;
 mod time;
 mod will;
@@ -52,6 +53,9 @@ pub use crate::server::{
     Acceptance, Accepted, ClientDisconnect, Departure, InboundPublish, PublishedTopic,
     ReceivedPublish, Refusal, ServerEvent, ServerSession, SubscribeRequest, SubscriptionRequest,
     UnsubscribeRequest, UnsupportedSubscriptions,
+};
+pub use crate::state::{
+    ClientState, Progress, ServerState, SessionState, StoredMessage, StoredWill,
 };
 pub use crate::store::{DeliveryKey, StoreOp, Ticket};
 pub use crate::time::Instant;

@@ -23,17 +23,17 @@ pub(crate) use self::measure::Wire;
 use crate::packet_id::{Lane, PacketIdentifiers};
 use crate::store::StoreLog;
 use crate::{
-    Deliverable, Delivery, DeliveryKey, Overflow, QueueLimits, StoreOp, Ticket, Violation,
+    Deliverable, Delivery, DeliveryKey, Overflow, QueueLimits, Refused, StoreOp, Ticket, Violation,
 };
 
 /// The sending half of a session.
 #[derive(Debug)]
 pub(crate) struct Outbound<M> {
-    pub(super) at_most_once: VecDeque<Queued<M>>,
-    pub(super) acknowledged: VecDeque<Queued<M>>,
+    at_most_once: VecDeque<Queued<M>>,
+    pub(crate) acknowledged: VecDeque<Queued<M>>,
     queued_bytes: u64,
-    pub(super) next_key: u64,
-    pub(super) flights: PacketIdentifiers<Flight<M>>,
+    pub(crate) next_key: u64,
+    pub(crate) flights: PacketIdentifiers<Flight<M>>,
     /// The first flight whose PUBLISH has not been written on this connection; all behind it in the
     /// lane have not either.
     unwritten: Option<PacketIdentifier>,
@@ -544,6 +544,24 @@ impl<M: Deliverable + Clone> Outbound<M> {
         }
         (self.unwritten, self.open) = (None, 0);
         undelivered
+    }
+
+    /// Takes back a flight of an exported session.
+    pub(crate) fn restore_flight(
+        &mut self,
+        id: PacketIdentifier,
+        lane: Lane,
+        flight: Flight<M>,
+    ) -> Result<(), Refused> {
+        self.flights
+            .claim(id, lane, flight)
+            .map_err(|_| Refused::DuplicateIdentifier)
+    }
+
+    /// Takes back a message of an exported session.
+    pub(crate) fn restore_queued(&mut self, queued: Queued<M>) {
+        self.queued_bytes += queued.bytes();
+        self.acknowledged.push_back(queued);
     }
 
     /// The peer has lost the session: what was sent is gone with it, what was not waits again.

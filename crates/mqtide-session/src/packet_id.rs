@@ -65,7 +65,6 @@ impl<T> PacketIdentifiers<T> {
         }
     }
 
-    #[cfg(test)]
     /// Takes the given identifier for `entry`; gives the entry back if it is in use.
     pub(crate) fn claim(&mut self, id: PacketIdentifier, lane: Lane, entry: T) -> Result<(), T> {
         while self.slots.len() < usize::from(id.as_u16()) {

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use mqtide_codec::Will;
 
-use crate::Instant;
+use crate::{Instant, StoredWill};
 
 /// The will of a session.
 ///
@@ -33,15 +33,15 @@ impl Testament {
     /// The connection has ended, and the session will at `session_end`: the will is due when its
     /// delay has passed or the session ends, whichever is first `[MQTT-3.1.3-9]`.
     pub(crate) fn connection_lost(&mut self, now: Instant, session_end: Option<Instant>) {
-        if let Self::Armed(will) = core::mem::take(self) {
-            let delay = will
-                .properties
-                .as_deref()
-                .and_then(|p| p.will_delay_interval)
-                .unwrap_or(0);
-            let due = now + Duration::from_secs(delay.into());
-            *self = Self::Delayed(will, session_end.map_or(due, |end| end.min(due)));
-        }
+        *self = match core::mem::take(self) {
+            Self::Armed(will) => {
+                let properties = will.properties.as_deref();
+                let delay = properties.and_then(|p| p.will_delay_interval).unwrap_or(0);
+                let due = now + Duration::from_secs(delay.into());
+                Self::Delayed(will, session_end.map_or(due, |end| end.min(due)))
+            }
+            other => other,
+        };
     }
 
     /// The will, if it is due.
@@ -57,6 +57,31 @@ impl Testament {
         match core::mem::take(self) {
             Self::None => None,
             Self::Armed(will) | Self::Delayed(will, _) => Some(will),
+        }
+    }
+
+    pub(crate) fn export(&self) -> Option<StoredWill> {
+        match self {
+            Self::None => None,
+            Self::Armed(will) => Some(StoredWill {
+                will: will.clone(),
+                due_at: None,
+            }),
+            Self::Delayed(will, due) => Some(StoredWill {
+                will: will.clone(),
+                due_at: Some(*due),
+            }),
+        }
+    }
+
+    pub(crate) fn restore(stored: Option<StoredWill>) -> Self {
+        match stored {
+            None => Self::None,
+            Some(StoredWill { will, due_at: None }) => Self::Armed(will),
+            Some(StoredWill {
+                will,
+                due_at: Some(due),
+            }) => Self::Delayed(will, due),
         }
     }
 

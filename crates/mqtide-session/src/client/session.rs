@@ -22,8 +22,8 @@ use crate::keep_alive::{PingDuty, Pinger};
 use crate::limits::v5;
 use crate::outbound::{Fate, Lost};
 use crate::{
-    Deliverable, Delivery, DropReason, Instant, Limits, Message, Outgoing, ReceivedPublish,
-    Refused, Settled, StoreOp, Ticket, Violation,
+    ClientState, Deliverable, Delivery, DropReason, Instant, Limits, Message, Outgoing,
+    ReceivedPublish, Refused, SessionState, Settled, StoreOp, Ticket, Violation,
 };
 
 /// A session on a client: the half of the protocol that talks to a server.
@@ -92,8 +92,10 @@ struct SentRequest {
 impl<M: Deliverable + Clone> ClientSession<M> {
     /// A session without a connection and without a past.
     pub fn new(settings: ClientSettings) -> Self {
+        let mut endpoint = Endpoint::new(Sender::Client, Version::V5, settings.session);
+        endpoint.store.enable(settings.session.durable);
         Self {
-            endpoint: Endpoint::new(Sender::Client, Version::V5, settings.session),
+            endpoint,
             settings,
             stage: Stage::Offline,
             connect: ConnectTerms::default(),
@@ -105,6 +107,29 @@ impl<M: Deliverable + Clone> ClientSession<M> {
             sent: Vec::new(),
             events: VecDeque::new(),
         }
+    }
+
+    /// The session as a value, also in the middle of its flows. Operations do not survive in it: who
+    /// restores it learns what became of a message by its [key](Operation::key).
+    pub fn export(&self) -> ClientState<M> {
+        ClientState {
+            session: SessionState::of(&self.endpoint.outbound, &self.endpoint.inbound),
+            established: self.established,
+            session_expiry_interval: self.session_expiry,
+        }
+    }
+
+    /// A session without a connection, as it was exported or stored.
+    ///
+    /// # Errors
+    ///
+    /// The state cannot be what a session left: see [`SessionState::check`].
+    pub fn restore(settings: ClientSettings, state: ClientState<M>) -> Result<Self, Refused> {
+        let mut session = Self::new(settings);
+        session.endpoint.restore(state.session)?;
+        session.established = state.established;
+        session.session_expiry = state.session_expiry_interval;
+        Ok(session)
     }
 
     /// A network connection stands: the first output is this CONNECT.
@@ -231,7 +256,8 @@ impl<M: Deliverable + Clone> ClientSession<M> {
             settings: self.settings.session,
             peer: Limits::of_server(&connack),
             explain: true,
-            lasting: self.session_expiry > 0,
+            // What the client keeps, it keeps for itself: also messages that were never sent.
+            lasting: true,
         });
         let announced = properties.and_then(|p| p.server_keep_alive);
         let keep_alive = announced.unwrap_or(self.connect.keep_alive);
@@ -503,8 +529,8 @@ impl<M: Deliverable + Clone> ClientSession<M> {
     ///
     /// # Errors
     ///
-    /// [`Refused::ReasonNotAllowed`] if the acknowledgement cannot carry the reason. The token is lost
-    /// then; this is a mistake in the program.
+    /// [`Refused::ReasonNotAllowed`] if the acknowledgement cannot carry the reason. Nothing has
+    /// changed: the token can still be completed.
     pub fn complete(
         &mut self,
         token: AckToken,

@@ -9,9 +9,10 @@ use super::Answer;
 
 /// The right to answer one QoS 1 or 2 PUBLISH, by `complete`.
 ///
-/// A token of an earlier connection does no harm: completing it settles a QoS 2 message that will be
-/// asked for again, and means nothing for QoS 1.
-#[derive(Debug, PartialEq, Eq)]
+/// The first completion counts; later ones change nothing. A token of an earlier connection does no
+/// harm: completing it settles a QoS 2 message that will be asked for again, and means nothing for
+/// QoS 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a PUBLISH that is not completed holds back all later acknowledgements of its QoS"]
 pub struct AckToken {
     sequence: u32,
@@ -102,7 +103,7 @@ impl Arrivals {
 
     pub(crate) fn complete(
         &mut self,
-        token: &AckToken,
+        token: AckToken,
         reason: ReasonCode,
         properties: Option<Box<AckProperties>>,
     ) -> bool {
@@ -112,6 +113,9 @@ impl Arrivals {
             .get_mut(index)
             .filter(|waiting| waiting.id == token.id);
         let Some(waiting) = waiting else { return false };
+        if !matches!(waiting.completion, Completion::Pending) {
+            return false;
+        }
         waiting.completion = match properties {
             None => Completion::Done(reason),
             Some(properties) => Completion::Explained(reason, properties),
@@ -188,11 +192,11 @@ mod tests {
     fn answers_leave_in_order_of_arrival() {
         let mut arrivals = Arrivals::new(QoS::AtLeastOnce, u32::MAX);
         let (first, second) = (arrivals.push(id(7)), arrivals.push(id(3)));
-        assert!(arrivals.complete(&second, ReasonCode::Success, None));
+        assert!(arrivals.complete(second, ReasonCode::Success, None));
         assert_eq!(pop(&mut arrivals), None);
-        assert!(arrivals.complete(&first, ReasonCode::Success, None));
+        assert!(arrivals.complete(first, ReasonCode::Success, None));
         assert_eq!([pop(&mut arrivals), pop(&mut arrivals)], [Some(7), Some(3)]);
-        assert!(!arrivals.complete(&first, ReasonCode::Success, None));
+        assert!(!arrivals.complete(first, ReasonCode::Success, None));
     }
 
     #[test]
@@ -201,8 +205,8 @@ mod tests {
         let old = arrivals.push(id(1));
         arrivals.clear();
         let new = arrivals.push(id(1));
-        assert!(!arrivals.complete(&old, ReasonCode::Success, None));
-        assert!(arrivals.complete(&new, ReasonCode::Success, None));
+        assert!(!arrivals.complete(old, ReasonCode::Success, None));
+        assert!(arrivals.complete(new, ReasonCode::Success, None));
     }
 
     #[test]
@@ -211,8 +215,8 @@ mod tests {
         let (first, second) = (arrivals.push(id(1)), arrivals.push(id(2)));
         arrivals.withhold();
         assert!(arrivals.answer_again(id(2)));
-        assert!(arrivals.complete(&first, ReasonCode::Success, None));
-        assert!(arrivals.complete(&second, ReasonCode::Success, None));
+        assert!(arrivals.complete(first, ReasonCode::Success, None));
+        assert!(arrivals.complete(second, ReasonCode::Success, None));
         assert_eq!([pop(&mut arrivals), pop(&mut arrivals)], [Some(0), Some(2)]);
     }
 }

@@ -101,19 +101,6 @@ impl<M: Deliverable + Clone> Flight<M> {
         }
     }
 
-    pub(crate) fn request(key: DeliveryKey) -> Self {
-        Self {
-            key,
-            message: None,
-            subscription_identifiers: SubscriptionIdentifiers::None,
-            gate: Ticket(0),
-            qos: QoS::AtMostOnce,
-            retain: false,
-            sent: false,
-            counted: false,
-        }
-    }
-
     pub(crate) fn into_queued(self) -> Option<Queued<M>> {
         let Self {
             key,
@@ -196,6 +183,22 @@ impl<M: Deliverable + Clone> Flight<M> {
             qos,
             retain,
             sent,
+        }
+    }
+}
+
+impl<M> Flight<M> {
+    /// A SUBSCRIBE or UNSUBSCRIBE.
+    pub(crate) fn request(key: DeliveryKey) -> Self {
+        Self {
+            key,
+            message: None,
+            subscription_identifiers: SubscriptionIdentifiers::None,
+            gate: Ticket(0),
+            qos: QoS::AtMostOnce,
+            retain: false,
+            sent: false,
+            counted: false,
         }
     }
 }

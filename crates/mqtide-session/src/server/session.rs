@@ -28,8 +28,8 @@ use crate::packet_size::Fit;
 use crate::time::earliest;
 use crate::will::Testament;
 use crate::{
-    DeliverOutcome, Deliverable, Delivery, Drops, Instant, Limits, Outgoing, Refused, Settings,
-    StoreOp, Ticket, Undelivered, Violation,
+    DeliverOutcome, Deliverable, Delivery, Drops, Instant, Limits, Outgoing, Refused, ServerState,
+    SessionState, Settings, StoreOp, Ticket, Undelivered, Violation,
 };
 
 /// A session on a server: the half of the protocol that serves one client.
@@ -424,8 +424,8 @@ impl<M: Deliverable + Clone> ServerSession<M> {
     ///
     /// # Errors
     ///
-    /// [`Refused::ReasonNotAllowed`] if the acknowledgement cannot carry the reason. The token is lost
-    /// then; this is a mistake in the program.
+    /// [`Refused::ReasonNotAllowed`] if the acknowledgement cannot carry the reason. Nothing has
+    /// changed: the token can still be completed.
     pub fn complete(
         &mut self,
         token: AckToken,
@@ -694,6 +694,68 @@ impl<M: Deliverable + Clone> ServerSession<M> {
     /// For a session that has ended: messages of shared subscriptions can go to another member.
     pub fn take_undelivered(&mut self) -> VecDeque<Undelivered<M>> {
         self.endpoint.outbound.take_undelivered()
+    }
+
+    /// The session as a value, also in the middle of its flows. See [`ServerState`] for its times.
+    pub fn export(&self) -> ServerState<M> {
+        ServerState {
+            session: SessionState::of(&self.endpoint.outbound, &self.endpoint.inbound),
+            session_expiry_interval: self.expiry.granted,
+            ends_at: match self.expiry.end {
+                End::At(end) => Some(end),
+                End::Open | End::Past => None,
+            },
+            will: self.will.export(),
+        }
+    }
+
+    /// A session without a connection, as it was exported or stored. One that was connected then
+    /// counts as disconnected `now`.
+    ///
+    /// # Errors
+    ///
+    /// The state cannot be what a session left: see [`SessionState::check`].
+    pub fn restore(
+        now: Instant,
+        state: ServerState<M>,
+        settings: Settings,
+    ) -> Result<Self, Refused> {
+        let ServerState {
+            session,
+            session_expiry_interval,
+            ends_at,
+            will,
+        } = state;
+        let mut endpoint = Endpoint::new(Sender::Server, Version::V5, settings);
+        endpoint.restore(session)?;
+        let granted = session_expiry_interval;
+        let end = match (ends_at, granted) {
+            (Some(end), _) => End::At(end),
+            (None, u32::MAX) => End::Open,
+            (None, seconds) => End::At(now + Duration::from_secs(seconds.into())),
+        };
+        let mut will = Testament::restore(will);
+        will.connection_lost(
+            now,
+            match end {
+                End::At(end) => Some(end),
+                End::Open | End::Past => None,
+            },
+        );
+        Ok(Self {
+            endpoint,
+            watch: Watch::new(now, 0),
+            will,
+            expiry: Expiry {
+                asked: granted,
+                granted,
+                maximum: u32::MAX,
+                end,
+            },
+            auth: None,
+            requests: Vec::new(),
+            drops: Drops::default(),
+        })
     }
 
     /// Whether the network connection should be closed as soon as everything is written.
