@@ -1,16 +1,32 @@
+use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use crate::broker::Broker;
 use crate::config::Config;
 use crate::error::BrokerError;
+use crate::hooks::{AllowAnonymous, Authenticator, Authorizer};
 use crate::listener::ListenAddress;
+use crate::routing::{RoundRobin, SharedStrategy};
 
 /// Gathers what a [`Broker`] needs, then starts it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct BrokerBuilder {
     config: Config,
     flavour: Flavour,
+    authenticator: Option<Arc<dyn Authenticator>>,
+    authorizer: Option<Arc<dyn Authorizer>>,
+    strategy: Option<Arc<dyn SharedStrategy>>,
+}
+
+/// What a broker is made of.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) flavour: Flavour,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) authorizer: Option<Arc<dyn Authorizer>>,
+    pub(crate) strategy: Arc<dyn SharedStrategy>,
 }
 
 impl BrokerBuilder {
@@ -44,6 +60,24 @@ impl BrokerBuilder {
         self
     }
 
+    /// Sets who decides which clients are let in, in place of [`AllowAnonymous`].
+    pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
+        self.authenticator = Some(Arc::new(authenticator));
+        self
+    }
+
+    /// Sets who decides what clients may do. By default they may do everything.
+    pub fn authorizer(mut self, authorizer: impl Authorizer) -> Self {
+        self.authorizer = Some(Arc::new(authorizer));
+        self
+    }
+
+    /// Sets how the members of shared subscriptions are chosen, in place of [`RoundRobin`].
+    pub fn shared_strategy(mut self, strategy: impl SharedStrategy) -> Self {
+        self.strategy = Some(Arc::new(strategy));
+        self
+    }
+
     /// Opens the listeners and starts to serve.
     ///
     /// Host names are resolved with the blocking resolver of the system, addresses are not looked up.
@@ -57,7 +91,26 @@ impl BrokerBuilder {
     ///
     /// Dropping the future stops what has been started.
     pub async fn start(self) -> Result<Broker, BrokerError> {
-        Broker::start(self.config, self.flavour).await
+        let anonymous = AllowAnonymous {
+            everywhere: self.config.allow_anonymous,
+        };
+        Broker::start(Parts {
+            config: self.config,
+            flavour: self.flavour,
+            authenticator: self.authenticator.unwrap_or_else(|| Arc::new(anonymous)),
+            authorizer: self.authorizer,
+            strategy: self.strategy.unwrap_or_else(|| Arc::new(RoundRobin)),
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for BrokerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrokerBuilder")
+            .field("config", &self.config)
+            .field("flavour", &self.flavour)
+            .finish_non_exhaustive()
     }
 }
 

@@ -29,3 +29,26 @@ pub enum BrokerError {
     #[error("the ambient flavour needs a running tokio runtime")]
     NoRuntime,
 }
+
+/// The broker has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the broker has stopped")]
+pub struct Stopped;
+
+/// Why a message was not published.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The message cannot be expressed in a packet.
+    #[error("the message cannot be encoded: {0}")]
+    Encode(#[from] mqtide_codec::EncodeError),
+    /// The topic is longer or deeper than the limits allow.
+    #[error("the topic is beyond the limits: {0}")]
+    Topic(#[from] mqtide_topic::TopicError),
+    /// There is no room for another retained message.
+    #[error("there is no room for another retained message")]
+    NoRoom,
+    /// The broker has stopped.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}

@@ -1,13 +1,34 @@
 //! An MQTT 3.1, 3.1.1 and 5.0 broker as a library.
 
+mod admission;
 mod broker;
 mod builder;
 mod config;
+mod connection;
+mod core;
 mod error;
+mod hooks;
+mod in_process;
+mod life;
 mod listener;
+mod notice;
+mod publication;
+mod registry;
+mod routing;
+mod slot;
+mod stats;
+mod sys;
+mod worker;
 
 pub use broker::{Broker, BrokerHandle};
 pub use builder::{BrokerBuilder, Flavour};
 pub use config::{Capabilities, Config, Limits, QueueFull};
-pub use error::BrokerError;
+pub use error::{BrokerError, PublishError, Stopped};
+pub use hooks::{
+    AllowAnonymous, AuthenticationExchange, AuthenticationStep, Authenticator, Authorizer,
+    ClientInfo, Credentials, Interest, PublishRequest, Refusal, SubscribeRequest,
+};
+pub use in_process::{Message, Subscription};
 pub use listener::{ListenAddress, ListenAddressError, ListenProtocol};
+pub use routing::{Random, RoundRobin, SharedStrategy};
+pub use stats::Stats;

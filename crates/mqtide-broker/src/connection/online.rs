@@ -1,0 +1,334 @@
+//! A connection with a session: read, drive the session, route, sleep.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+
+use super::deferred::{self, Deferred};
+use super::input::Input;
+use super::link::{Doorbell, Written};
+use super::process::{self, Next};
+use super::scratch::Scratch;
+use super::transport::Reader;
+use crate::admission::Admission;
+use crate::core::Core;
+use crate::hooks::{AuthenticationExchange, ClientInfo};
+use crate::slot::Slot;
+use crate::stats::Count;
+use crate::worker::Worker;
+
+/// The task of a connection that has a session.
+///
+/// It reads, and writes only what sockets did not take from those who wrote directly: see
+/// [`Link`](super::Link). As a future it is small, for there are many that do nothing.
+pub(crate) struct Online {
+    pub(super) core: Arc<Core>,
+    pub(super) worker: Arc<Worker>,
+    pub(super) slot: Arc<Slot>,
+    pub(super) epoch: u32,
+    pub(super) reader: Reader,
+    pub(super) input: Input,
+    pub(super) bell: Arc<Doorbell>,
+    /// Something waits until the transport can take it.
+    pub(super) is_blocked: bool,
+    /// Nothing that the client sends is listened to any more.
+    pub(super) is_deaf: bool,
+    /// An answer of a hook that is awaited; the client waits with it.
+    pub(super) deferred: Option<Deferred>,
+    /// Who the client is, if a hook may ask.
+    pub(super) info: Option<Arc<ClientInfo>>,
+    /// A re-authentication under way.
+    pub(super) exchange: Option<Box<dyn AuthenticationExchange>>,
+    /// Held for as long as the connection exists.
+    pub(super) _admission: Admission,
+}
+
+/// How a turn ends.
+enum Turn {
+    /// There may be more to read.
+    Again,
+    /// Nothing to do until something happens.
+    Sleep,
+    /// The connection is over.
+    Leave,
+}
+
+impl Online {
+    /// Serves the client, until the connection is over and the session has been told.
+    pub(crate) async fn serve(&mut self) {
+        poll_fn(|cx| self.poll(cx)).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..TURNS {
+            match self.turn(cx) {
+                Turn::Again => {}
+                Turn::Sleep => return Poll::Pending,
+                Turn::Leave => {
+                    self.core.leave(&self.slot, self.epoch, &self.worker);
+                    return Poll::Ready(());
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Takes in what the client has sent behind its CONNECT.
+    pub(super) fn begin_with(&mut self, bytes: BytesMut) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.input.rest = bytes;
+        let worker = Arc::clone(&self.worker);
+        let next = worker.with_scratch(|scratch| {
+            let taken = self.take_in(scratch, None);
+            self.act(taken, scratch)
+        });
+        if matches!(self.follow(next), Turn::Leave) {
+            self.bell.ring(Doorbell::LEAVE);
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
+        let reasons = self.bell.answer();
+        if reasons & Doorbell::LEAVE != 0 {
+            return Turn::Leave;
+        }
+        if reasons & Doorbell::REPLAY != 0 {
+            self.replay();
+        }
+        self.is_blocked |= reasons & Doorbell::MAKE_ROOM != 0;
+        if self.is_blocked {
+            match self.make_room(cx) {
+                Poll::Ready(Ok(())) => self.is_blocked = false,
+                // Whoever does not read cannot keep a connection open that is to end.
+                Poll::Pending if self.is_deaf => return Turn::Leave,
+                Poll::Pending => {}
+                Poll::Ready(Err(_)) => return Turn::Leave,
+            }
+        }
+        if let Some(deferred) = &mut self.deferred {
+            let Poll::Ready(answer) = deferred.as_mut().poll(cx) else {
+                return Turn::Sleep;
+            };
+            self.deferred = None;
+            self.exchange = answer.exchange.or(self.exchange.take());
+            return self.follow(answer.next);
+        }
+        if self.is_deaf {
+            return Turn::Sleep;
+        }
+        let worker = Arc::clone(&self.worker);
+        worker.with_scratch(|scratch| match self.poll_input(cx, scratch) {
+            Poll::Pending => Turn::Sleep,
+            Poll::Ready(Ok(next)) => self.follow(next),
+            Poll::Ready(Err(_)) => Turn::Leave,
+        })
+    }
+
+    fn follow(&mut self, next: Next) -> Turn {
+        match next {
+            Next::Read => Turn::Again,
+            Next::Deaf => {
+                self.is_deaf = true;
+                Turn::Again
+            }
+            Next::Leave => Turn::Leave,
+            Next::Defer(deferred) => {
+                self.deferred = Some(deferred);
+                Turn::Again
+            }
+            Next::Authenticate(auth) => {
+                if let Some(info) = &self.info {
+                    let (core, worker) = (&self.core, &self.worker);
+                    let exchange = self.exchange.take();
+                    let deferred =
+                        deferred::reauthenticate(core, worker, &self.slot, info, *auth, exchange);
+                    self.deferred = Some(deferred);
+                }
+                Turn::Again
+            }
+        }
+    }
+
+    /// Reads once, and does what the packets ask for.
+    fn poll_input(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Poll<io::Result<Next>> {
+        let taken = if self.input.expected() > LARGE {
+            let read = ready!(self.poll_read_large(cx))?;
+            scratch.tally.add(Count::BytesReceived, read);
+            self.take_in(scratch, None)
+        } else {
+            let kept = self.input.rest.len();
+            scratch.input[..kept].copy_from_slice(&self.input.rest);
+            let mut buf = ReadBuf::new(&mut scratch.input[kept..]);
+            ready!(Pin::new(&mut self.reader).poll_read(cx, &mut buf))?;
+            let read = buf.filled().len();
+            if read == 0 {
+                return Poll::Ready(Ok(Next::Leave));
+            }
+            scratch.tally.add(Count::BytesReceived, read);
+            self.take_in(scratch, Some(kept + read))
+        };
+        Poll::Ready(Ok(self.act(taken, scratch)))
+    }
+
+    /// Does what the packets of a turn ask for.
+    fn act(&self, taken: Taken, scratch: &mut Scratch) -> Next {
+        match taken {
+            Taken::Packets => self.process(scratch),
+            Taken::Fault => {
+                // What came before the fault is done in full; then the connection closes.
+                match self.process(scratch) {
+                    Next::Read => Next::Deaf,
+                    next => next,
+                }
+            }
+            Taken::NotOurs => Next::Leave,
+        }
+    }
+
+    fn process(&self, scratch: &mut Scratch) -> Next {
+        process::process(
+            &self.core,
+            &self.worker,
+            &self.slot,
+            self.info.as_ref(),
+            scratch,
+        )
+    }
+
+    /// Reads on in a packet that is too long for the shared buffer, and not beyond its end.
+    fn poll_read_large(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let missing = self.input.framer.needed();
+        let rest = &mut self.input.rest;
+        if rest.capacity() == rest.len() {
+            rest.reserve(missing.min(STEP));
+        }
+        let mut limited = (&mut *rest).limit(missing);
+        let read = ready!(pin!(self.reader.read_buf(&mut limited)).poll(cx))?;
+        match read {
+            0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            read => Poll::Ready(Ok(read)),
+        }
+    }
+
+    /// Gives what has been read to the session: the first bytes of the shared buffer, or the gathered packet.
+    fn take_in(&mut self, scratch: &mut Scratch, filled: Option<usize>) -> Taken {
+        let now = self.core.now();
+        let mut state = self.slot.lock();
+        if state.epoch != self.epoch {
+            return Taken::NotOurs;
+        }
+        let state = &mut *state;
+        let Some(session) = &mut state.session else {
+            return Taken::NotOurs;
+        };
+        let limits = &self.core.topic_limits;
+        let (input, mut intake) = scratch.intake(now, limits, session, &mut state.extras);
+        let result = match filled {
+            Some(filled) => self
+                .input
+                .take_in(&input[..filled], &mut intake)
+                .map(|rest| {
+                    self.input.rest = match rest {
+                        [] => BytesMut::new(),
+                        rest => BytesMut::from(rest),
+                    };
+                }),
+            None => self.input.take_in_rest(&mut intake),
+        };
+        match result {
+            Ok(()) => Taken::Packets,
+            Err(fault) => {
+                tracing::debug!(client = %self.slot.client_id(), %fault, "closing the connection");
+                fault.answer(session);
+                self.input.rest = BytesMut::new();
+                Taken::Fault
+            }
+        }
+    }
+
+    /// Moves on what a session could not write, then lets the session go on.
+    fn make_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let moved = ready!(self.reader.poll_write_ready(cx))?;
+            let now = self.core.now();
+            let mut state = self.slot.lock();
+            if state.epoch != self.epoch {
+                return Poll::Ready(Ok(()));
+            }
+            let Some(link) = &mut state.link else {
+                return Poll::Ready(Ok(()));
+            };
+            if moved > 0 {
+                link.progressed(now);
+            }
+            if link.write_rest(now)? == Written::All {
+                let mut dirty = Vec::new();
+                state.list(&self.slot, &mut dirty);
+                drop(state);
+                self.worker.flush_later(&mut dirty);
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn replay(&mut self) {
+        let worker = Arc::clone(&self.worker);
+        worker.with_scratch(|scratch| {
+            process::replay(&self.core, &self.slot, &mut scratch.outlets());
+        });
+    }
+
+    /// Closes the connection, such that the last packet has a chance to be read: a socket that is closed while
+    /// something unread lies in it is reset, and the client may lose what it has not read yet.
+    pub(crate) async fn close(mut self) {
+        let farewell = async {
+            self.reader.shut_down().await?;
+            let mut sink = [0; 512];
+            let mut left = LINGER_BYTES;
+            while left > 0 {
+                match self.reader.read(&mut sink).await? {
+                    0 => break,
+                    read => left = left.saturating_sub(read),
+                }
+            }
+            io::Result::Ok(())
+        };
+        // Either way the connection is dropped now.
+        let _ = tokio::time::timeout(LINGER, farewell).await;
+    }
+}
+
+/// What came of the bytes of a turn.
+enum Taken {
+    Packets,
+    Fault,
+    /// Another connection has the session now.
+    NotOurs,
+}
+
+/// Reads in a row before other connections get a turn.
+const TURNS: usize = 4;
+
+/// A packet longer than this is gathered in a buffer of its own; shorter ones fit into the shared one together
+/// with what follows.
+const LARGE: usize = 32 * 1024;
+
+/// How much a buffer grows at a time: by what has arrived, never by what was announced.
+const STEP: usize = 64 * 1024;
+
+/// How long, and for how much, a connection that has been closed is still read.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 1024 * 1024;

@@ -1,0 +1,443 @@
+//! The life of a session on this broker: opened, taken over, left, ended.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use hashbrown::HashMap;
+use mqtide_codec::{QoS, Will};
+use mqtide_session::{
+    Accepted, ConnectRequest, DeliveryKey, Departure, Instant, Outgoing, ServerEvent,
+    ServerSession, Undelivered,
+};
+
+use crate::connection::{Doorbell, Link, put_packet};
+use crate::core::Core;
+use crate::hooks::{ClientInfo, PublishRequest};
+use crate::publication::Publication;
+use crate::routing::{GroupRef, Target};
+use crate::slot::{Extras, Life, Slot, State};
+use crate::worker::{Tick, Worker};
+
+/// A client that is let in and has no session yet.
+pub(crate) struct Opening {
+    pub(crate) request: ConnectRequest,
+    pub(crate) info: ClientInfo,
+    pub(crate) assigned: Option<ByteString>,
+    pub(crate) authentication_data: Option<Bytes>,
+    pub(crate) link: Link,
+}
+
+/// What the slot says that a client wants to have its session in.
+enum Opened {
+    /// The session is there, in this slot or in one that has taken its place; this is the number of the
+    /// connection.
+    In(Arc<Slot>, u32),
+    /// The slot is leaving the registry: look again.
+    Gone(Box<Opening>),
+    /// Another connection of the client was faster.
+    Lost,
+}
+
+/// What is done after the lock of a slot has been released.
+#[derive(Default)]
+struct Aftermath {
+    wills: Vec<(Box<Will>, Option<Arc<ClientInfo>>)>,
+    ended: Option<Estate>,
+}
+
+/// What a session that has ended leaves behind.
+struct Estate {
+    undelivered: VecDeque<Undelivered<Publication>>,
+    shared: HashMap<DeliveryKey, GroupRef>,
+}
+
+impl Core {
+    /// Gives a client its session, a new one or the one that it had, and takes it away from whoever has it now
+    /// (`MQTT 5.0 §3.1.4`). Returns the slot and the number of this connection. `None` if there is no room, or
+    /// another connection of the client was faster.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        opening: Opening,
+        worker: &Arc<Worker>,
+    ) -> Option<(Arc<Slot>, u32)> {
+        let client_id = Arc::clone(&opening.info.client_id);
+        let mut opening = Box::new(opening);
+        loop {
+            let new = || Arc::new(Slot::new(Arc::clone(&client_id)));
+            let slot = self.registry.find_or_insert(&client_id, new).ok()?;
+            match self.open_in(slot, opening, worker) {
+                Opened::In(slot, epoch) => return Some((slot, epoch)),
+                Opened::Gone(back) => opening = back,
+                Opened::Lost => return None,
+            }
+        }
+    }
+
+    fn open_in(
+        self: &Arc<Self>,
+        slot: Arc<Slot>,
+        opening: Box<Opening>,
+        worker: &Arc<Worker>,
+    ) -> Opened {
+        let now = self.now();
+        let mut state = slot.lock();
+        if state.life == Life::Ended {
+            drop(state);
+            self.registry.remove(&slot);
+            return Opened::Gone(opening);
+        }
+        let Opening {
+            request,
+            info,
+            assigned,
+            authentication_data,
+            link,
+        } = *opening;
+        self.displace(&mut state, now);
+        let old_info = state.info();
+        let mut parked = state.session.take();
+        let clean_start = request.connect().clean_start;
+        let estate = parked
+            .as_mut()
+            .filter(|parked| clean_start || parked.session_expiry_interval() == 0)
+            .map(|parked| Estate::of(parked, &mut state.extras));
+        let had_session = parked.is_some();
+        let acceptance = self.acceptance(&request, assigned, authentication_data);
+        let Accepted {
+            session,
+            session_present,
+            will,
+        } = request.accept(now, acceptance, parked);
+        let mut aftermath = Aftermath::default();
+        aftermath.wills.extend(will.map(|will| (will, old_info)));
+        let info = self.hooks.interest().publish.then(|| Arc::new(info));
+        if session_present || !had_session {
+            let epoch = self.install(&slot, &mut state, session, link, info, worker);
+            drop(state);
+            self.settle(&slot, aftermath, worker);
+            return Opened::In(slot, epoch);
+        }
+        // The old session has ended: its slot goes, with all routes to it, and cannot be mistaken for the new one.
+        aftermath.ended = Some(estate.unwrap_or_default());
+        state.life = Life::Ended;
+        drop(state);
+        let fresh = Arc::new(Slot::new(Arc::clone(slot.client_id())));
+        let epoch = self.install(&fresh, &mut fresh.lock(), session, link, info, worker);
+        let is_first = self.registry.replace(&slot, &fresh);
+        self.settle(&slot, aftermath, worker);
+        match is_first {
+            true => Opened::In(fresh, epoch),
+            false => Opened::Lost,
+        }
+    }
+
+    /// Says goodbye to the connection that has the session `[MQTT-3.1.4-3]`.
+    fn displace(&self, state: &mut State, now: Instant) {
+        let Some(mut link) = state.link.take() else {
+            return;
+        };
+        self.count_offline();
+        let version = link.version;
+        if let Some(packet) = state.session.as_mut().and_then(ServerSession::take_over)
+            && !link.is_blocked()
+        {
+            let (mut output, mut tally) = Default::default();
+            put_packet(
+                Outgoing::Packet(Box::new(packet)),
+                version,
+                &mut output,
+                &mut tally,
+            );
+            // Whether it arrives does not matter: the connection ends.
+            let _ = link.write(&output, now);
+        }
+        link.bell().ring(Doorbell::LEAVE);
+    }
+
+    /// Puts a session and its link into the slot, and sends the CONNACK.
+    fn install(
+        &self,
+        slot: &Arc<Slot>,
+        state: &mut State,
+        session: ServerSession<Publication>,
+        link: Link,
+        info: Option<Arc<ClientInfo>>,
+        worker: &Worker,
+    ) -> u32 {
+        state.life = Life::Alive;
+        state.epoch += 1;
+        state.session = Some(session);
+        state.link = Some(Box::new(link));
+        if info.is_some() {
+            state.extras.get_or_insert_default().info = info;
+        }
+        self.count_online();
+        let now = self.now();
+        worker.with_scratch(|scratch| {
+            state.flush(slot, now, self.config.limits.write_stall, worker, scratch);
+        });
+        state.rearm(slot, now, worker);
+        state.epoch
+    }
+
+    /// The connection with this number is over.
+    pub(crate) fn leave(self: &Arc<Self>, slot: &Arc<Slot>, epoch: u32, worker: &Arc<Worker>) {
+        let now = self.now();
+        let mut state = slot.lock();
+        if state.epoch != epoch || state.life != Life::Alive {
+            return;
+        }
+        if state.link.take().is_some() {
+            self.count_offline();
+        }
+        let info = state.info();
+        let Some(session) = &mut state.session else {
+            return;
+        };
+        let Departure { will, ended } = session.handle_disconnected(now);
+        let mut aftermath = Aftermath::default();
+        aftermath.wills.extend(will.map(|will| (will, info)));
+        if ended {
+            aftermath.ended = state.end();
+        } else {
+            state.rearm(slot, now, worker);
+        }
+        drop(state);
+        self.settle(slot, aftermath, worker);
+    }
+
+    /// The timer has come to a deadline of the slot.
+    pub(crate) fn handle_deadline(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        at: Tick,
+        worker: &Arc<Worker>,
+    ) {
+        let now = self.now();
+        let mut state = slot.lock();
+        if !state.disarm(at) {
+            return;
+        }
+        self.check_stall(slot, &mut state, now, worker);
+        let mut aftermath = Aftermath::default();
+        let mut dirty = Vec::new();
+        while let Some(event) = state.session.as_mut().and_then(|s| s.handle_timeout(now)) {
+            match event {
+                ServerEvent::Will(will) => aftermath.wills.push((will, state.info())),
+                ServerEvent::Expired => aftermath.ended = state.end(),
+                // Silent for too long: what is left is written, if the client takes it at once.
+                _ => match state.link.as_ref() {
+                    Some(link) if link.is_blocked() => link.bell().ring(Doorbell::LEAVE),
+                    _ => state.list(slot, &mut dirty),
+                },
+            }
+        }
+        state.rearm(slot, now, worker);
+        drop(state);
+        if aftermath.ended.is_some() {
+            worker.counters.count(crate::stats::Count::ClientsExpired);
+        }
+        worker.flush_later(&mut dirty);
+        self.settle(slot, aftermath, worker);
+    }
+
+    /// Ends the connection of a client that has not read for too long.
+    fn check_stall(&self, slot: &Arc<Slot>, state: &mut State, now: Instant, worker: &Worker) {
+        let Some(link) = &state.link else { return };
+        let Some(since) = link.stalled_since() else {
+            return;
+        };
+        let until = since + self.config.limits.write_stall;
+        if until <= now {
+            self.drops.note("a client does not read: connection closed");
+            link.bell().ring(Doorbell::LEAVE);
+        } else {
+            state.arm(slot, until, now, worker);
+        }
+    }
+
+    /// Tells the client that the broker stops, and has its connection closed.
+    pub(crate) fn dismiss(&self, slot: &Arc<Slot>, worker: &Worker) {
+        let now = self.now();
+        let mut state = slot.lock();
+        let Some(session) = &mut state.session else {
+            return;
+        };
+        let goodbye = mqtide_codec::Disconnect::new(mqtide_codec::ReasonCode::ServerShuttingDown);
+        if session.disconnect(goodbye).is_err() {
+            return;
+        }
+        if let Some(link) = &state.link
+            && link.is_blocked()
+        {
+            link.bell().ring(Doorbell::LEAVE);
+            return;
+        }
+        worker.with_scratch(|scratch| {
+            state.flush(slot, now, self.config.limits.write_stall, worker, scratch);
+        });
+    }
+
+    /// Tells all clients that the broker stops, and waits until they are gone, for as long as is configured.
+    pub(crate) async fn dismiss_all(&self) {
+        self.registry
+            .for_each(|slot| self.dismiss(slot, self.next_worker()));
+        let (gone, all_gone) = tokio::sync::oneshot::channel::<()>();
+        let until = time::Instant::now() + self.config.stop_grace;
+        let online = Arc::clone(&self.online);
+        self.workers[0].runtime().spawn(async move {
+            while online.load(Relaxed) > 0 && time::Instant::now() < until {
+                tokio::time::sleep(POLL_ONLINE).await;
+            }
+            // Whoever waits may have lost its patience.
+            let _ = gone.send(());
+        });
+        let _ = all_gone.await;
+        self.abandon_all();
+    }
+
+    /// Closes all connections without a word.
+    pub(crate) fn abandon_all(&self) {
+        self.registry.for_each(|slot| {
+            if let Some(link) = &slot.lock().link {
+                link.bell().ring(Doorbell::LEAVE);
+            }
+        });
+        self.router.close_local();
+    }
+
+    /// Does what the end of a connection or a session leads to, now that the slot is free again.
+    fn settle(self: &Arc<Self>, slot: &Arc<Slot>, aftermath: Aftermath, worker: &Arc<Worker>) {
+        let Aftermath { wills, ended } = aftermath;
+        for (will, info) in wills {
+            self.publish_will(slot, *will, info, worker);
+        }
+        let Some(Estate {
+            undelivered,
+            shared,
+        }) = ended
+        else {
+            return;
+        };
+        self.registry.remove(slot);
+        self.router.remove(&Target::Session(Arc::clone(slot)));
+        self.inherit(undelivered, &shared, worker);
+    }
+
+    /// Publishes a will, if its client still may.
+    fn publish_will(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        will: Will,
+        info: Option<Arc<ClientInfo>>,
+        worker: &Arc<Worker>,
+    ) {
+        let client_id = Arc::clone(slot.client_id());
+        let Some(info) = info.filter(|_| self.hooks.interest().publish) else {
+            return self.publish_will_now(&client_id, &will, worker);
+        };
+        let (core, worker) = (Arc::clone(self), Arc::clone(worker));
+        worker.runtime().clone().spawn(async move {
+            let request = PublishRequest {
+                topic: will.topic.as_str(),
+                qos: will.qos,
+                retain: will.retain,
+                will: true,
+            };
+            if core.hooks.may_publish(&info, &request).await {
+                core.publish_will_now(&client_id, &will, &worker);
+            }
+        });
+    }
+
+    fn publish_will_now(&self, client_id: &str, will: &Will, worker: &Worker) {
+        let Will { qos, retain, .. } = *will;
+        match Publication::of_will(will, self.now()) {
+            Ok(publication) => {
+                let topic = will.topic.as_name();
+                self.publish(worker, topic, &publication, qos, retain, Some(client_id));
+            }
+            Err(error) => tracing::error!(%error, "a will could not be published"),
+        }
+    }
+
+    /// Gives messages of shared subscriptions that nobody has acknowledged to other members. Those of QoS 2 that
+    /// were sent go to nobody `[MQTT-4.8.2-5]`.
+    fn inherit(
+        &self,
+        undelivered: VecDeque<Undelivered<Publication>>,
+        shared: &HashMap<DeliveryKey, GroupRef>,
+        worker: &Worker,
+    ) {
+        if shared.is_empty() {
+            return;
+        }
+        worker.with_scratch(|scratch| {
+            for message in undelivered {
+                let Undelivered {
+                    key,
+                    message: Some(publication),
+                    qos,
+                    retain,
+                    sent,
+                    ..
+                } = message
+                else {
+                    continue;
+                };
+                if let Some(group) = shared.get(&key)
+                    && !(sent && qos == QoS::ExactlyOnce)
+                {
+                    let outlets = &mut scratch.outlets();
+                    self.router
+                        .redeliver(group, &publication, qos, retain, outlets);
+                }
+            }
+        });
+    }
+}
+
+/// How often it is looked whether all clients are gone.
+const POLL_ONLINE: time::Duration = time::Duration::from_millis(5);
+
+impl State {
+    /// Ends the session.
+    fn end(&mut self) -> Option<Estate> {
+        self.life = Life::Ended;
+        let mut session = self.session.take()?;
+        Some(Estate::of(&mut session, &mut self.extras))
+    }
+
+    fn info(&self) -> Option<Arc<ClientInfo>> {
+        self.extras.as_ref()?.info.clone()
+    }
+}
+
+impl Default for Estate {
+    fn default() -> Self {
+        Estate {
+            undelivered: VecDeque::new(),
+            shared: HashMap::new(),
+        }
+    }
+}
+
+impl Estate {
+    fn of(session: &mut ServerSession<Publication>, extras: &mut Option<Box<Extras>>) -> Self {
+        let shared = extras
+            .take()
+            .map(|extras| extras.shared)
+            .unwrap_or_default();
+        match shared.is_empty() {
+            true => Estate::default(),
+            false => Estate {
+                undelivered: session.take_undelivered(),
+                shared,
+            },
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! From a listening socket to connections on workers.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+
+use super::{ListenAddress, ListenProtocol};
+use crate::admission::Admission;
+use crate::connection;
+use crate::core::Core;
+use crate::worker::Worker;
+
+/// A listening socket with what is known about it.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) socket: TcpListener,
+    pub(crate) address: ListenAddress,
+}
+
+/// The other end of a connection, and the listener that it came through.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// Whether the listener is bound to a loopback address.
+    pub(crate) loopback: bool,
+    pub(crate) protocol: ListenProtocol,
+    pub(crate) path: Arc<str>,
+}
+
+impl Listener {
+    /// Accepts until the task is dropped. Connections go to the workers in turn.
+    pub(crate) async fn serve(self, core: Arc<Core>) {
+        let loopback = self
+            .socket
+            .local_addr()
+            .is_ok_and(|address| address.ip().is_loopback());
+        let listener = match tokio::net::TcpListener::from_std(self.socket) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(listener = %self.address, %error, "cannot listen");
+                return;
+            }
+        };
+        let path: Arc<str> = self.address.path().into();
+        loop {
+            let (stream, address) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) if is_about_one_connection(&error) => continue,
+                Err(error) => {
+                    tracing::warn!(listener = %self.address, %error, "cannot accept connections");
+                    tokio::time::sleep(RETRY).await;
+                    continue;
+                }
+            };
+            let Some(admission) = core.gate.admit() else {
+                core.refusals.note("the limit of connections is reached");
+                continue;
+            };
+            let peer = Peer {
+                address,
+                loopback,
+                protocol: self.address.protocol(),
+                path: Arc::clone(&path),
+            };
+            let worker = core.next_worker();
+            if let Err(error) = hand_over(&core, worker, stream, peer, admission) {
+                tracing::debug!(%error, "a connection could not be handed over");
+            }
+        }
+    }
+}
+
+/// Starts the connection on its worker. The socket moves to that worker's event loop if it is another one.
+fn hand_over(
+    core: &Arc<Core>,
+    worker: &Arc<Worker>,
+    stream: TcpStream,
+    peer: Peer,
+    admission: Admission,
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let (core, runtime, worker) = (
+        Arc::clone(core),
+        worker.runtime().clone(),
+        Arc::clone(worker),
+    );
+    if runtime.id() == Handle::current().id() {
+        runtime.spawn(connection::serve(core, worker, stream, peer, admission));
+        return Ok(());
+    }
+    let stream = stream.into_std()?;
+    runtime.clone().spawn(async move {
+        let Ok(stream) = TcpStream::from_std(stream) else {
+            return;
+        };
+        runtime.spawn(connection::serve(core, worker, stream, peer, admission));
+    });
+    Ok(())
+}
+
+/// Errors of one connection that ended before it was accepted.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+/// When the process has no descriptors left, only time helps.
+const RETRY: Duration = Duration::from_millis(100);

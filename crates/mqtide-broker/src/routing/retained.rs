@@ -1,0 +1,269 @@
+//! Retained messages (`MQTT 5.0 §3.3.1.3`).
+
+use std::ops::ControlFlow;
+
+use mqtide_codec::{QoS, SubscriptionIdentifier};
+use mqtide_session::{Deliverable, Delivery, Instant, SubscriptionIdentifiers};
+use mqtide_topic::{TopicFilter, TopicFilterRef, TopicMap, TopicNameRef, TopicScan};
+use parking_lot::{RwLock, RwLockReadGuard};
+
+use crate::publication::Publication;
+use crate::worker::{Deadlines, Tick};
+
+/// The last retained message of each topic.
+#[derive(Debug)]
+pub(crate) struct Retained {
+    store: RwLock<Store>,
+    max_messages: usize,
+    max_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    map: TopicMap<Kept>,
+    bytes: usize,
+    /// When messages expire. An entry may be out of date; the message itself tells.
+    expiries: Deadlines<Box<str>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    publication: Publication,
+    qos: QoS,
+}
+
+/// There is no room for another retained message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NoRoom;
+
+/// Retained messages on their way to a new subscription, a few at a time.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    scan: TopicScan,
+    qos: QoS,
+    identifier: Option<SubscriptionIdentifier>,
+}
+
+impl Retained {
+    pub(crate) fn new(max_messages: usize, max_bytes: usize) -> Self {
+        Retained {
+            store: RwLock::default(),
+            max_messages,
+            max_bytes,
+        }
+    }
+
+    /// Stores a message, or erases the one that is there if this one is empty `[MQTT-3.3.1-5]`,
+    /// `[MQTT-3.3.1-6]`, `[MQTT-3.3.1-7]`.
+    pub(crate) fn apply(
+        &self,
+        topic: TopicNameRef<'_>,
+        publication: &Publication,
+        qos: QoS,
+    ) -> Result<(), NoRoom> {
+        let mut store = self.store.write();
+        let old = store.map.get_mut(topic).map(|kept| kept.publication.size());
+        if publication.payload_len() == 0 {
+            store.remove(topic);
+            return Ok(());
+        }
+        let bytes = store.bytes - old.unwrap_or(0) + publication.size();
+        if bytes > self.max_bytes || (old.is_none() && store.map.len() >= self.max_messages) {
+            return Err(NoRoom);
+        }
+        store.bytes = bytes;
+        if let Some(at) = publication.expires_at() {
+            store
+                .expiries
+                .add(Tick::at_or_after(at), topic.as_str().into());
+        }
+        store.map.insert(
+            topic,
+            Kept {
+                publication: publication.compact(),
+                qos,
+            },
+        );
+        Ok(())
+    }
+
+    /// The messages as they are now.
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader(self.store.read())
+    }
+
+    /// Erases what has expired, some of it; tells whether there is more.
+    pub(crate) fn expire(&self, now: Instant) -> bool {
+        let mut store = self.store.write();
+        for _ in 0..NAMES_PER_STEP {
+            let Some((_, topic)) = store.expiries.pop_due(now) else {
+                return false;
+            };
+            let Ok(topic) = TopicNameRef::try_from(&*topic) else {
+                continue;
+            };
+            let expires_at = store
+                .map
+                .get_mut(topic)
+                .and_then(|kept| kept.publication.expires_at());
+            if expires_at.is_some_and(|at| at <= now) {
+                store.remove(topic);
+            }
+        }
+        true
+    }
+
+    /// Messages and their bytes.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let store = self.store.read();
+        (store.map.len(), store.bytes)
+    }
+}
+
+/// The retained messages, which cannot change while this is held: so a subscriber that is given some of them
+/// meanwhile never gets an older one after a newer one.
+pub(crate) struct Reader<'a>(RwLockReadGuard<'a, Store>);
+
+impl Reader<'_> {
+    /// Gives the next messages of a replay to `deliver`, which may refuse to go on; tells whether the replay is
+    /// done.
+    pub(crate) fn replay(
+        &self,
+        replay: &mut Replay,
+        now: Instant,
+        mut deliver: impl FnMut(Delivery<Publication>) -> ControlFlow<()>,
+    ) -> bool {
+        let Replay {
+            scan,
+            qos,
+            identifier,
+        } = replay;
+        let identifiers =
+            || identifier.map_or(SubscriptionIdentifiers::None, SubscriptionIdentifiers::One);
+        let _ = self.0.map.step(scan, NAMES_PER_STEP, |_, kept| {
+            if kept.publication.expires_at().is_some_and(|at| at <= now) {
+                return ControlFlow::Continue(());
+            }
+            deliver(Delivery {
+                message: kept.publication.clone(),
+                qos: kept.qos.min(*qos),
+                retain: true,
+                subscription_identifiers: identifiers(),
+            })
+        });
+        scan.is_finished()
+    }
+}
+
+impl Store {
+    fn remove(&mut self, topic: TopicNameRef<'_>) {
+        if let Some(kept) = self.map.remove(topic) {
+            self.bytes -= kept.publication.size();
+        }
+    }
+}
+
+impl Replay {
+    pub(crate) fn new(
+        filter: TopicFilter,
+        qos: QoS,
+        identifier: Option<SubscriptionIdentifier>,
+    ) -> Self {
+        Replay {
+            scan: TopicScan::new(filter),
+            qos,
+            identifier,
+        }
+    }
+
+    pub(crate) fn filter(&self) -> TopicFilterRef<'_> {
+        self.scan.filter()
+    }
+}
+
+/// As much as one turn looks at.
+const NAMES_PER_STEP: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publication::{Content, Payload};
+
+    fn name(text: &str) -> TopicNameRef<'_> {
+        TopicNameRef::new(text).unwrap()
+    }
+
+    fn message(topic: &str, payload: &[u8], expires_at: Option<Instant>) -> Publication {
+        let payload = Payload::Borrowed(payload);
+        Publication::new(&Content {
+            topic,
+            properties: b"",
+            payload,
+            expires_at,
+        })
+    }
+
+    fn put(retained: &Retained, topic: &str, payload: &[u8]) -> Result<(), NoRoom> {
+        retained.apply(
+            name(topic),
+            &message(topic, payload, None),
+            QoS::AtLeastOnce,
+        )
+    }
+
+    fn found(retained: &Retained, filter: &'static str, now: Instant) -> Vec<String> {
+        let filter = TopicFilter::from_static(filter);
+        let mut replay = Replay::new(filter, QoS::ExactlyOnce, None);
+        let mut topics = Vec::new();
+        while !retained.reader().replay(&mut replay, now, |delivery| {
+            assert!(delivery.retain);
+            topics.push(delivery.message.topic().to_owned());
+            ControlFlow::Continue(())
+        }) {}
+        topics
+    }
+
+    /// MQTT-3.3.1-5, MQTT-3.3.1-6, MQTT-3.3.1-7
+    #[test]
+    fn the_last_message_stays_and_an_empty_one_erases() {
+        let retained = Retained::new(10, 1000);
+        put(&retained, "a", b"1").unwrap();
+        put(&retained, "a", b"two").unwrap();
+        put(&retained, "b", b"3").unwrap();
+        assert_eq!(retained.size(), (2, 4 + 2));
+        put(&retained, "a", b"").unwrap();
+        put(&retained, "never", b"").unwrap();
+        assert_eq!(retained.size(), (1, 2));
+        assert_eq!(found(&retained, "#", Instant::ZERO), ["b"]);
+    }
+
+    #[test]
+    fn limits_leave_what_is_there() {
+        let retained = Retained::new(2, 100);
+        put(&retained, "a", b"1").unwrap();
+        put(&retained, "b", b"1").unwrap();
+        assert_eq!(put(&retained, "c", b"1"), Err(NoRoom));
+        assert_eq!(put(&retained, "b", &[0; 98]), Err(NoRoom));
+        put(&retained, "b", b"2").unwrap();
+        assert_eq!(found(&retained, "+", Instant::ZERO), ["a", "b"]);
+    }
+
+    /// MQTT-3.3.2-5
+    #[test]
+    fn expired_messages_are_not_given_and_go_without_being_asked_for() {
+        let retained = Retained::new(10_000, 1_000_000);
+        let soon = Instant::from_micros(1_000_000);
+        for number in 0..600 {
+            let topic = format!("t/{number}");
+            let message = message(&topic, b"x", Some(soon));
+            retained
+                .apply(name(&topic), &message, QoS::AtMostOnce)
+                .unwrap();
+        }
+        put(&retained, "t/0", b"for ever").unwrap();
+        assert_eq!(found(&retained, "t/#", Instant::ZERO).len(), 600);
+        assert_eq!(found(&retained, "t/#", soon), ["t/0"]);
+        while retained.expire(soon) {}
+        assert_eq!(retained.size().0, 1);
+    }
+}

@@ -1,0 +1,110 @@
+//! What workers run on: threads of their own, or the runtime of the embedding program.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::thread;
+
+use tokio::runtime::{self, Handle};
+use tokio::sync::oneshot;
+
+use crate::builder::Flavour;
+use crate::error::BrokerError;
+
+/// The one place that knows the [`Flavour`]: everything else spawns tasks on the handles given out here.
+#[derive(Debug)]
+pub(crate) struct Runtimes {
+    handles: Vec<Handle>,
+    threads: Vec<Thread>,
+}
+
+/// A thread with a runtime of its own, which lives until `stop` is dropped.
+#[derive(Debug)]
+struct Thread {
+    stop: oneshot::Sender<()>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Runtimes {
+    /// Starts the threads, if the flavour has any.
+    pub(crate) fn start(
+        flavour: Flavour,
+        workers: Option<NonZeroUsize>,
+    ) -> Result<Self, BrokerError> {
+        let workers = workers
+            .or_else(|| thread::available_parallelism().ok())
+            .map_or(1, NonZeroUsize::get);
+        match flavour {
+            Flavour::Pinned => Self::pinned(workers).map_err(BrokerError::Worker),
+            Flavour::Ambient => {
+                let ambient = Handle::try_current().map_err(|_| BrokerError::NoRuntime)?;
+                Ok(Runtimes {
+                    handles: vec![ambient; workers],
+                    threads: Vec::new(),
+                })
+            }
+        }
+    }
+
+    /// A handle for each worker.
+    pub(crate) fn handles(&self) -> &[Handle] {
+        &self.handles
+    }
+
+    /// Ends the threads, and waits until the tasks on them have been dropped.
+    pub(crate) async fn stop(&mut self) {
+        for Thread { stop, ended } in self.threads.drain(..) {
+            drop(stop);
+            // An error means that the thread is gone already.
+            let _ = ended.await;
+        }
+    }
+
+    fn pinned(workers: usize) -> io::Result<Self> {
+        let mut runtimes = Runtimes {
+            handles: Vec::new(),
+            threads: Vec::new(),
+        };
+        for index in 0..workers {
+            let runtime = runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let (stop, stopped) = oneshot::channel::<()>();
+            let (end, ended) = oneshot::channel();
+            runtimes.handles.push(runtime.handle().clone());
+            runtimes.threads.push(Thread { stop, ended });
+            thread::Builder::new()
+                .name(format!("mqtide-{index}"))
+                .spawn(move || {
+                    // The sender is dropped, never used: either way the wait is over.
+                    let _ = runtime.block_on(stopped);
+                    drop(runtime);
+                    let _ = end.send(());
+                })?;
+        }
+        Ok(runtimes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn pinned_tasks_stay_on_their_thread_and_end_with_it() {
+        let mut runtimes = Runtimes::start(Flavour::Pinned, NonZeroUsize::new(2)).unwrap();
+        let name = || thread::current().name().map(str::to_owned);
+        for (index, handle) in runtimes.handles().iter().enumerate() {
+            let ran_on = handle.spawn(async move { name() }).await.unwrap();
+            assert_eq!(ran_on, Some(format!("mqtide-{index}")));
+        }
+        let forever = runtimes.handles()[0].spawn(std::future::pending::<()>());
+        runtimes.stop().await;
+        assert!(forever.await.unwrap_err().is_cancelled());
+    }
+
+    #[test]
+    fn the_ambient_flavour_needs_a_runtime() {
+        let error = Runtimes::start(Flavour::Ambient, None).unwrap_err();
+        assert!(matches!(error, BrokerError::NoRuntime));
+    }
+}
