@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from mosquitto_clients import VERSIONS, Subscriber, publish, publish_lines, run_subscriber
+from command_line import MOSQUITTO, VERSIONS
 
+publish, publish_lines, run_subscriber = MOSQUITTO.publish, MOSQUITTO.publish_lines, MOSQUITTO.run_subscriber
 QOS = [0, 1, 2]
 each_version = pytest.mark.parametrize("version", VERSIONS)
 each_qos = pytest.mark.parametrize("qos", QOS)
@@ -18,7 +19,7 @@ each_qos = pytest.mark.parametrize("qos", QOS)
 @pytest.mark.parametrize("to", VERSIONS)
 @pytest.mark.parametrize("source", VERSIONS)
 def test_all_versions_meet(broker, topic, source, to, qos):
-    with Subscriber(broker, topic, version=to) as subscriber:
+    with MOSQUITTO.subscriber(broker, topic, version=to) as subscriber:
         publish(broker, topic, b"hello", version=source, qos=qos)
         message = subscriber.next()
     assert (message.topic, message.payload, message.qos, message.retain) == (topic, b"hello", qos, False)
@@ -28,7 +29,7 @@ def test_all_versions_meet(broker, topic, source, to, qos):
 @pytest.mark.parametrize("granted", QOS)
 @pytest.mark.parametrize("published", QOS)
 def test_delivery_takes_the_lower_qos(broker, topic, version, published, granted):
-    with Subscriber(broker, topic, version=version, qos=granted) as subscriber:
+    with MOSQUITTO.subscriber(broker, topic, version=version, qos=granted) as subscriber:
         publish(broker, topic, b"x", version=version, qos=published)
         assert subscriber.next().qos == min(published, granted)
 
@@ -36,10 +37,10 @@ def test_delivery_takes_the_lower_qos(broker, topic, version, published, granted
 @each_version
 @each_qos
 def test_retained_reaches_later_subscribers(broker, topic, version, qos):
-    with Subscriber(broker, topic, version=version) as live:
+    with MOSQUITTO.subscriber(broker, topic, version=version) as live:
         publish(broker, topic, b"kept", "-r", version=version, qos=qos)
         assert not live.next().retain
-    with Subscriber(broker, topic, version=version) as later:
+    with MOSQUITTO.subscriber(broker, topic, version=version) as later:
         message = later.next()
     assert (message.payload, message.qos, message.retain) == (b"kept", qos, True)
 
@@ -48,21 +49,21 @@ def test_retained_reaches_later_subscribers(broker, topic, version, qos):
 def test_an_empty_retained_payload_clears(broker, topic, version):
     publish(broker, topic, b"kept", "-r", version=version)
     publish(broker, topic, b"", "-r", version=version)
-    with Subscriber(broker, topic, version=version) as subscriber:
+    with MOSQUITTO.subscriber(broker, topic, version=version) as subscriber:
         publish(broker, topic, b"live", version=version)
         assert subscriber.next().payload == b"live"
         assert subscriber.silent()
 
 
 def test_retained_as_published(broker, topic):
-    with Subscriber(broker, topic, options=["--retain-as-published"]) as subscriber:
+    with MOSQUITTO.subscriber(broker, topic, options=["--retain-as-published"]) as subscriber:
         publish(broker, topic, b"x", "-r")
         assert subscriber.next().retain
 
 
 def test_only_stale_messages_are_left_out_by_no_retained(broker, topic):
     publish(broker, topic, b"stale", "-r")
-    with Subscriber(broker, topic, options=["-R"]) as subscriber:
+    with MOSQUITTO.subscriber(broker, topic, options=["-R"]) as subscriber:
         publish(broker, topic, b"fresh")
         assert subscriber.next().payload == b"fresh"
 
@@ -71,8 +72,8 @@ def test_only_stale_messages_are_left_out_by_no_retained(broker, topic):
 @each_qos
 def test_the_will_of_a_killed_client(broker, topic, version, qos):
     will = ["--will-topic", f"{topic}/will", "--will-payload", "gone", "--will-qos", str(qos)]
-    with Subscriber(broker, f"{topic}/will", version=version) as watcher:
-        with Subscriber(broker, topic, version=version, options=will) as dying:
+    with MOSQUITTO.subscriber(broker, f"{topic}/will", version=version) as watcher:
+        with MOSQUITTO.subscriber(broker, topic, version=version, options=will) as dying:
             dying.kill()
             message = watcher.next()
     assert (message.payload, message.qos, message.retain) == (b"gone", qos, False)
@@ -81,25 +82,25 @@ def test_the_will_of_a_killed_client(broker, topic, version, qos):
 @each_version
 def test_a_retained_will(broker, topic, version):
     will = ["--will-topic", f"{topic}/will", "--will-payload", "gone", "--will-retain"]
-    with Subscriber(broker, f"{topic}/will", version=version) as watcher:
-        with Subscriber(broker, topic, version=version, options=will) as dying:
+    with MOSQUITTO.subscriber(broker, f"{topic}/will", version=version) as watcher:
+        with MOSQUITTO.subscriber(broker, topic, version=version, options=will) as dying:
             dying.kill()
             watcher.next()
-    with Subscriber(broker, f"{topic}/will", version=version) as later:
+    with MOSQUITTO.subscriber(broker, f"{topic}/will", version=version) as later:
         assert later.next().retain
 
 
 @each_version
 def test_no_will_after_a_disconnect(broker, topic, version):
     will = ["--will-topic", f"{topic}/will", "--will-payload", "gone"]
-    with Subscriber(broker, f"{topic}/will", version=version) as watcher:
+    with MOSQUITTO.subscriber(broker, f"{topic}/will", version=version) as watcher:
         run_subscriber(broker, "-t", topic, "-E", *will, version=version)
         assert watcher.silent()
 
 
 @each_version
 def test_wildcards(broker, topic, version):
-    with Subscriber(broker, f"{topic}/+/end", f"{topic}/deep/#", version=version) as subscriber:
+    with MOSQUITTO.subscriber(broker, f"{topic}/+/end", f"{topic}/deep/#", version=version) as subscriber:
         for name in ("one/end", "one/two/end", "deep", "deep/a/b", "/end", "deeper"):
             publish(broker, f"{topic}/{name}", name.encode(), version=version)
         received = [message.payload for message in subscriber.take(4)]
@@ -109,14 +110,14 @@ def test_wildcards(broker, topic, version):
 
 @each_version
 def test_overlapping_filters_deliver_at_the_highest_qos(broker, topic, version):
-    with Subscriber(broker, f"{topic}/#", f"{topic}/+", version=version, qos=1) as subscriber:
+    with MOSQUITTO.subscriber(broker, f"{topic}/#", f"{topic}/+", version=version, qos=1) as subscriber:
         publish(broker, f"{topic}/a", b"x", version=version, qos=2)
         assert subscriber.next().qos == 1
 
 
 @each_version
 def test_wildcards_do_not_see_dollar_topics(broker, version):
-    with Subscriber(broker, "#", "+/broker/version", version=version) as subscriber:
+    with MOSQUITTO.subscriber(broker, "#", "+/broker/version", version=version) as subscriber:
         sys = run_subscriber(broker, "-t", "$SYS/broker/version", "-C", "1", "-W", "10", version=version)
         assert sys.strip()
         time.sleep(0.5)
@@ -167,7 +168,7 @@ def test_a_clean_session_keeps_nothing(broker, topic, client_id, version):
     session = ["-i", client_id, "-q", "1", "-t", topic]
     run_subscriber(broker, *session, "-E", version=version)
     publish(broker, topic, b"lost", version=version, qos=1)
-    with Subscriber(broker, topic, version=version, options=["-i", client_id]) as subscriber:
+    with MOSQUITTO.subscriber(broker, topic, version=version, options=["-i", client_id]) as subscriber:
         assert subscriber.silent()
 
 
@@ -175,7 +176,7 @@ def test_a_clean_session_keeps_nothing(broker, topic, client_id, version):
 @each_qos
 def test_a_shared_subscription_shares(broker, topic, version, qos):
     shared, count = f"$share/group/{topic}", 100
-    with Subscriber(broker, shared, version=version) as one, Subscriber(broker, shared, version=version) as two:
+    with MOSQUITTO.subscriber(broker, shared, version=version) as one, MOSQUITTO.subscriber(broker, shared, version=version) as two:
         publish_lines(broker, topic, range(count), version=version, qos=qos)
         deadline = time.monotonic() + 20
         while one.messages.qsize() + two.messages.qsize() < count and time.monotonic() < deadline:
@@ -191,7 +192,7 @@ def test_a_shared_subscription_shares(broker, topic, version, qos):
 def test_order(broker, topic, version, qos):
     if (version, qos) == ("5.0", 2):
         broker.known_fault("mosquitto 2.0.11 exceeds the Receive Maximum at QoS 2")
-    with Subscriber(broker, topic, version=version) as subscriber:
+    with MOSQUITTO.subscriber(broker, topic, version=version) as subscriber:
         publish_lines(broker, topic, range(1000), version=version, qos=qos)
         received = [int(message.payload) for message in subscriber.take(1000)]
     assert received == list(range(1000))
@@ -204,10 +205,9 @@ def test_large_payloads(broker, topic, tmp_path, version, qos, size):
     payload = os.urandom(size)
     received = tmp_path / "received"
     publish(broker, f"{topic}/ready", b"ready", "-r", version=version)
-    common = ["-h", broker.host, "-p", str(broker.port), "-V", VERSIONS[version], "-q", str(qos)]
+    options = ["-t", f"{topic}/#", "-q", str(qos), "-C", "2", "-N", "-W", "30"]
     with received.open("wb") as sink:
-        command = ["mosquitto_sub", *common, "-t", f"{topic}/#", "-C", "2", "-N", "-W", "30"]
-        subscriber = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink)
+        subscriber = MOSQUITTO.start_subscriber(broker, *options, version=version, stdout=sink)
         try:
             # The retained marker shows that the subscription stands.
             deadline = time.monotonic() + 10
@@ -239,7 +239,7 @@ def test_publish_properties_pass(broker, topic):
 
 
 def test_topic_alias_from_the_publisher(broker, topic):
-    with Subscriber(broker, topic) as subscriber:
+    with MOSQUITTO.subscriber(broker, topic) as subscriber:
         publish_lines(broker, topic, range(20), "-D", "publish", "topic-alias", "3", qos=1)
         received = subscriber.take(20)
     assert [(message.topic, int(message.payload)) for message in received] == [(topic, n) for n in range(20)]
@@ -247,7 +247,7 @@ def test_topic_alias_from_the_publisher(broker, topic):
 
 @pytest.mark.parametrize("version", ["3.1.1", "5.0"])
 def test_request_and_response(broker, topic, version):
-    with Subscriber(broker, f"{topic}/question", version=version) as responder:
+    with MOSQUITTO.subscriber(broker, f"{topic}/question", version=version) as responder:
         command = ["mosquitto_rr", "-h", broker.host, "-p", str(broker.port), "-V", VERSIONS[version], "-W", "20"]
         command += ["-t", f"{topic}/question", "-e", f"{topic}/answer", "-m", "how much", "-q", "1"]
         asking = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
@@ -263,7 +263,7 @@ def test_request_and_response(broker, topic, version):
 
 @each_version
 def test_keep_alive_keeps_a_quiet_client(broker, topic, version):
-    with Subscriber(broker, topic, version=version, options=["-k", "5"]) as subscriber:
+    with MOSQUITTO.subscriber(broker, topic, version=version, options=["-k", "5"]) as subscriber:
         time.sleep(9)
         publish(broker, topic, b"still here", version=version)
         assert subscriber.next().payload == b"still here"

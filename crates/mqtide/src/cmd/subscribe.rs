@@ -163,6 +163,7 @@ impl SubscribeArgs {
             return Ok(());
         };
         let subscription = request.await.map_err(|error| explain(&error))?;
+        tracing::debug!(?filters, "subscribed");
         if self.exit_after_subscribe {
             return Ok(());
         }
