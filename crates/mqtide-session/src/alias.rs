@@ -14,8 +14,12 @@ use crate::Violation;
 #[derive(Debug)]
 pub(crate) struct InboundAliases {
     maximum: u16,
-    topics: Vec<Option<TopicName>>,
+    /// Absent until the peer uses an alias.
+    topics: Option<Box<Topics>>,
 }
+
+#[derive(Debug, Default)]
+struct Topics(Vec<Option<TopicName>>);
 
 impl InboundAliases {
     /// An empty table that takes the aliases 1 to `maximum`, which this side has announced
@@ -23,7 +27,7 @@ impl InboundAliases {
     pub(crate) const fn new(maximum: u16) -> Self {
         Self {
             maximum,
-            topics: Vec::new(),
+            topics: None,
         }
     }
 
@@ -35,10 +39,11 @@ impl InboundAliases {
         topic: TopicNameRef<'_>,
     ) -> Result<(), Violation> {
         let index = self.index(alias)?;
-        if self.topics.len() <= index {
-            self.topics.resize(index + 1, None);
+        let Topics(topics) = &mut **self.topics.get_or_insert_default();
+        if topics.len() <= index {
+            topics.resize(index + 1, None);
         }
-        let known = &mut self.topics[index];
+        let known = &mut topics[index];
         if known
             .as_ref()
             .is_none_or(|known| known.as_str() != topic.as_str())
@@ -51,7 +56,9 @@ impl InboundAliases {
     /// The topic that an alias stands for.
     pub(crate) fn resolve(&self, alias: TopicAlias) -> Result<&TopicName, Violation> {
         let index = self.index(alias)?;
-        self.topics
+        let topics = self.topics.as_ref().ok_or(Violation::TopicAliasUnknown)?;
+        topics
+            .0
             .get(index)
             .and_then(Option::as_ref)
             .ok_or(Violation::TopicAliasUnknown)

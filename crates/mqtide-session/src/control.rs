@@ -67,8 +67,12 @@ pub(crate) enum Control {
 #[derive(Debug)]
 pub(crate) struct ControlQueue {
     ready: VecDeque<Item>,
-    gated: VecDeque<(Ticket, Item)>,
+    /// Absent while nothing ever had to wait: most sessions store nothing.
+    gated: Option<Box<Gated>>,
 }
+
+#[derive(Debug, Default)]
+struct Gated(VecDeque<(Ticket, Item)>);
 
 /// A packet, and whether writing it closes a publication of the peer.
 pub(crate) type Item = (Control, ClosesPublication);
@@ -84,7 +88,7 @@ impl ControlQueue {
     pub(crate) const fn new() -> Self {
         Self {
             ready: VecDeque::new(),
-            gated: VecDeque::new(),
+            gated: None,
         }
     }
 
@@ -105,22 +109,31 @@ impl ControlQueue {
         control: Control,
         closes: ClosesPublication,
     ) {
-        match durable && self.gated.is_empty() {
+        match durable && self.gated() == 0 {
             true => self.ready.push_back((control, closes)),
-            false => self.gated.push_back((ticket, (control, closes))),
+            false => {
+                self.gated
+                    .get_or_insert_default()
+                    .0
+                    .push_back((ticket, (control, closes)));
+            }
         }
     }
 
     /// Lets go what the store no longer holds back.
     pub(crate) fn open(&mut self, is_durable: impl Fn(Ticket) -> bool) {
-        while self
-            .gated
+        let Some(gated) = &mut self.gated else { return };
+        while gated
+            .0
             .front()
             .is_some_and(|(ticket, _)| is_durable(*ticket))
         {
-            self.ready
-                .extend(self.gated.pop_front().map(|(_, item)| item));
+            self.ready.extend(gated.0.pop_front().map(|(_, item)| item));
         }
+    }
+
+    fn gated(&self) -> usize {
+        self.gated.as_ref().map_or(0, |gated| gated.0.len())
     }
 
     pub(crate) fn pop(&mut self) -> Option<Item> {
@@ -134,17 +147,17 @@ impl ControlQueue {
 
     /// The packets that wait, for whatever reason.
     pub(crate) fn len(&self) -> usize {
-        self.ready.len() + self.gated.len()
+        self.ready.len() + self.gated()
     }
 
     pub(crate) fn clear(&mut self) {
         self.ready.clear();
-        self.gated.clear();
+        self.gated = None;
     }
 
     pub(crate) fn shrink(&mut self) {
         self.ready.shrink_to_fit();
-        self.gated.shrink_to_fit();
+        self.gated.take_if(|gated| gated.0.is_empty());
     }
 }
 

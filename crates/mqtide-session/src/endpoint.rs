@@ -1,23 +1,24 @@
 //! What client and server have in common: one end of a connection, and the flows over it.
 
+mod receive;
+
 use alloc::boxed::Box;
 
 use mqtide_codec::{
-    Ack, AckProperties, Disconnect, Packet, PacketIdentifier, PacketType, Property, Publish,
-    PublishRef, QoS, ReasonCode, Sender, TopicAlias, Version,
+    Disconnect, Packet, QoS, ReasonCode, Sender, Version,
 };
-use mqtide_topic::{TopicName, TopicNameRef};
 
+pub(crate) use self::receive::{PublishHead, Received};
 use crate::alias::{InboundAliases, OutboundAliases};
 use crate::control::{AckKind, Acknowledgement, ClosesPublication, Control, ControlQueue};
-use crate::inbound::{AckToken, Arrival, Inbound};
+use crate::inbound::Inbound;
 use crate::limits::v5;
-use crate::outbound::{Fate, Lost, Outbound, PubrecStep, Wire};
+use crate::outbound::{Fate, Lost, Outbound, Wire};
 use crate::packet_size::{self, Fit};
 use crate::store::StoreLog;
 use crate::{
     Deliverable, Delivery, DeliveryKey, DropReason, Instant, Limits, Outgoing, Refused,
-    SessionState, Settings, Settled, StoreOp, Ticket, Violation,
+    SessionState, Settings, StoreOp, Ticket, Violation,
 };
 
 /// One end of a connection.
@@ -62,49 +63,6 @@ pub(crate) struct Terms {
     pub(crate) explain: bool,
     /// Whether the session outlives the connection.
     pub(crate) lasting: bool,
-}
-
-/// A PUBLISH as far as the protocol looks at it.
-pub(crate) struct PublishHead<'a> {
-    pub(crate) delivery: mqtide_codec::Delivery,
-    pub(crate) retain: bool,
-    pub(crate) name: Option<TopicNameRef<'a>>,
-    pub(crate) alias: Option<TopicAlias>,
-    pub(crate) has_subscription_identifier: bool,
-}
-
-/// What a PUBLISH comes to.
-pub(crate) struct Received {
-    pub(crate) arrival: Arrival,
-    /// The topic, if the packet names it by an alias alone.
-    pub(crate) aliased: Option<TopicName>,
-}
-
-impl<'a> PublishHead<'a> {
-    pub(crate) fn of_ref(publish: &PublishRef<'a>) -> Self {
-        let is_id = |property| matches!(property, Property::SubscriptionIdentifier(_));
-        Self {
-            delivery: publish.delivery,
-            retain: publish.retain,
-            name: publish.topic.name(),
-            alias: publish.topic.alias(),
-            has_subscription_identifier: publish.properties.iter().any(is_id),
-        }
-    }
-
-    pub(crate) fn of(publish: &'a Publish) -> Self {
-        let ids = publish
-            .properties
-            .as_deref()
-            .map(|p| p.subscription_identifiers.as_slice());
-        Self {
-            delivery: publish.delivery,
-            retain: publish.retain,
-            name: publish.topic.name().map(TopicName::as_name),
-            alias: publish.topic.alias(),
-            has_subscription_identifier: ids.is_some_and(|ids| !ids.is_empty()),
-        }
-    }
 }
 
 impl<M: Deliverable + Clone> Endpoint<M> {
@@ -322,231 +280,6 @@ impl<M: Deliverable + Clone> Endpoint<M> {
         }
         self.outbound
             .enqueue(delivery, &self.settings.queue, &mut self.store, fates)
-    }
-
-    /// Checks a PUBLISH against everything this side has announced, and takes it in.
-    pub(crate) fn receive_publish(
-        &mut self,
-        head: &PublishHead<'_>,
-    ) -> Result<Received, Violation> {
-        let own = self.settings.limits.in_force(self.version);
-        if head.delivery.qos() > own.maximum_qos {
-            return Err(Violation::QoSNotSupported);
-        }
-        if head.retain && !own.retain_available {
-            return Err(Violation::RetainNotSupported);
-        }
-        if head.has_subscription_identifier && self.role == Sender::Server {
-            return Err(Violation::SubscriptionIdentifierFromClient);
-        }
-        let aliased = self.resolve(head)?;
-        let arrival = self.inbound.publish(head.delivery)?;
-        self.after_arrival(head.delivery, &arrival);
-        Ok(Received { arrival, aliased })
-    }
-
-    fn resolve(&mut self, head: &PublishHead<'_>) -> Result<Option<TopicName>, Violation> {
-        match (head.name, head.alias) {
-            (Some(_), None) => Ok(None),
-            (Some(name), Some(alias)) => self.inbound_aliases.set(alias, name).map(|()| None),
-            (None, Some(alias)) => self
-                .inbound_aliases
-                .resolve(alias)
-                .map(|name| Some(name.clone())),
-            (None, None) => Err(Violation::TopicAliasUnknown),
-        }
-    }
-
-    fn after_arrival(&mut self, delivery: mqtide_codec::Delivery, arrival: &Arrival) {
-        if *arrival == Arrival::Repeated {
-            return self.release_pubrecs();
-        }
-        if delivery.qos() != QoS::ExactlyOnce || self.role == Sender::Client {
-            return;
-        }
-        // A server makes the identifier durable together with what the message causes.
-        let operation = |packet_identifier| StoreOp::Hold { packet_identifier };
-        if let Some(id) = delivery.packet_identifier() {
-            self.store.record(|| operation(id));
-        }
-    }
-
-    /// The owner has taken a message over, or refuses it.
-    pub(crate) fn complete(
-        &mut self,
-        token: AckToken,
-        reason: ReasonCode,
-        properties: Option<Box<AckProperties>>,
-    ) -> Result<(), Refused> {
-        let (qos, id) = (token.qos(), token.packet_identifier());
-        let packet_type = match qos {
-            QoS::ExactlyOnce => PacketType::Pubrec,
-            _ => PacketType::Puback,
-        };
-        if !reason.allowed_from(packet_type, self.role) {
-            return Err(Refused::ReasonNotAllowed);
-        }
-        if !self.inbound.complete(token, reason, properties) {
-            return Ok(());
-        }
-        match qos {
-            QoS::ExactlyOnce => {
-                if self.role == Sender::Client && !reason.is_error() {
-                    self.store.record(|| StoreOp::Hold {
-                        packet_identifier: id,
-                    });
-                }
-                self.release_pubrecs();
-            }
-            _ => self.release_pubacks(),
-        }
-        Ok(())
-    }
-
-    fn release_pubacks(&mut self) {
-        while let Some(answer) = self.inbound.next_puback() {
-            let control = self.acknowledgement(AckKind::Puback, answer);
-            self.control.push(control, ClosesPublication::Yes);
-        }
-    }
-
-    fn release_pubrecs(&mut self) {
-        while let Some((id, reason, answer)) = self.inbound.next_pubrec() {
-            let closes = match self.refuse_held(id, reason) {
-                true => ClosesPublication::Yes,
-                false => ClosesPublication::No,
-            };
-            let Some(answer) = answer.filter(|_| self.line == Line::Open) else {
-                continue;
-            };
-            let control = self.acknowledgement(AckKind::Pubrec, answer);
-            self.push_durable(control, closes);
-        }
-    }
-
-    /// After a PUBREC with an error the identifier is free `[MQTT-4.3.3-9]`; true if it then counted
-    /// as an open publication.
-    fn refuse_held(&mut self, id: PacketIdentifier, reason: ReasonCode) -> bool {
-        if !reason.is_error() {
-            return false;
-        }
-        let held = self.inbound.forget(id);
-        if held.is_some() && self.role == Sender::Server {
-            self.store.record(|| StoreOp::Forget {
-                packet_identifier: id,
-            });
-        }
-        held.is_some_and(|held| held.counted)
-    }
-
-    /// Adds a packet that depends on everything recorded so far.
-    fn push_durable(&mut self, control: Control, closes: ClosesPublication) {
-        let ticket = match self.store.is_on() {
-            true => Ticket(self.store.recorded()),
-            false => Ticket(0),
-        };
-        let durable = self.store.is_durable(ticket);
-        self.control.push_after(ticket, durable, control, closes);
-    }
-
-    fn acknowledgement(&self, kind: AckKind, answer: crate::inbound::Answer) -> Control {
-        let crate::inbound::Answer {
-            packet_identifier,
-            reason,
-            properties,
-        } = answer;
-        let ack = Acknowledgement {
-            kind,
-            packet_identifier,
-            reason,
-        };
-        let properties = properties.filter(|_| v5(self.version) && self.explain);
-        match properties {
-            None => Control::Ack(ack),
-            Some(properties) => {
-                let mut full = Ack::with_reason(packet_identifier, reason);
-                full.properties = Some(properties);
-                self.fitted(kind.packet(full)).unwrap_or(Control::Ack(ack))
-            }
-        }
-    }
-
-    fn push_ack(&mut self, kind: AckKind, packet_identifier: PacketIdentifier, reason: ReasonCode) {
-        let ack = Acknowledgement {
-            kind,
-            packet_identifier,
-            reason,
-        };
-        self.control.push(Control::Ack(ack), ClosesPublication::No);
-    }
-
-    /// PUBACK, PUBREC, PUBREL or PUBCOMP has arrived (MQTT 5.0 §4.3, §4.4).
-    pub(crate) fn receive_ack(
-        &mut self,
-        kind: AckKind,
-        id: PacketIdentifier,
-        reason: ReasonCode,
-    ) -> Result<Option<Settled>, Violation> {
-        match kind {
-            AckKind::Puback => self.outbound.puback(id, reason, &mut self.store),
-            AckKind::Pubrec => self.receive_pubrec(id, reason),
-            AckKind::Pubcomp => self.outbound.pubcomp(id, reason, &mut self.store),
-            AckKind::Pubrel => {
-                self.receive_pubrel(id);
-                Ok(None)
-            }
-        }
-    }
-
-    fn receive_pubrec(
-        &mut self,
-        id: PacketIdentifier,
-        reason: ReasonCode,
-    ) -> Result<Option<Settled>, Violation> {
-        match self.outbound.pubrec(id, reason, &mut self.store)? {
-            PubrecStep::Settled(settled) => Ok(Some(settled)),
-            PubrecStep::Release(gate) => {
-                let kind = AckKind::Pubrel;
-                let reason = ReasonCode::Success;
-                let control = Control::Ack(Acknowledgement {
-                    kind,
-                    packet_identifier: id,
-                    reason,
-                });
-                let durable = self.store.is_durable(gate);
-                self.control
-                    .push_after(gate, durable, control, ClosesPublication::No);
-                Ok(None)
-            }
-            PubrecStep::Unknown => {
-                // A PUBREC that refuses ends the flow: there is nothing to release.
-                if !reason.is_error() {
-                    self.push_ack(AckKind::Pubrel, id, ReasonCode::PacketIdentifierNotFound);
-                }
-                Ok(None)
-            }
-        }
-    }
-
-    /// `[MQTT-4.3.3-11]`
-    fn receive_pubrel(&mut self, id: PacketIdentifier) {
-        let Some(held) = self.inbound.forget(id) else {
-            return self.push_ack(AckKind::Pubcomp, id, ReasonCode::PacketIdentifierNotFound);
-        };
-        self.store.record(|| StoreOp::Forget {
-            packet_identifier: id,
-        });
-        let closes = if held.counted {
-            ClosesPublication::Yes
-        } else {
-            ClosesPublication::No
-        };
-        let ack = Acknowledgement {
-            kind: AckKind::Pubcomp,
-            packet_identifier: id,
-            reason: ReasonCode::Success,
-        };
-        self.push_durable(Control::Ack(ack), closes);
     }
 
     pub(crate) fn handle_durable(&mut self, ticket: Ticket) {

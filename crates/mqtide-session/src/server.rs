@@ -2,6 +2,8 @@
 
 mod acceptance;
 mod event;
+mod lifetime;
+mod requests;
 mod session;
 
 pub use self::acceptance::{Acceptance, Accepted, Refusal, UnsupportedSubscriptions};
