@@ -4,9 +4,7 @@ mod receive;
 
 use alloc::boxed::Box;
 
-use mqtide_codec::{
-    Disconnect, Packet, QoS, ReasonCode, Sender, Version,
-};
+use mqtide_codec::{Disconnect, Packet, QoS, ReasonCode, Sender, Version};
 
 pub(crate) use self::receive::{PublishHead, Received};
 use crate::alias::{InboundAliases, OutboundAliases};
@@ -333,7 +331,11 @@ impl<M: Deliverable + Clone> Endpoint<M> {
             Control::Ack(ack) => Some(Outgoing::Ack(ack)),
             Control::Pingreq => Some(Outgoing::Pingreq),
             Control::Pingresp => Some(Outgoing::Pingresp),
-            Control::Packet(packet) => Some(Outgoing::Packet(packet)),
+            Control::Packet(packet) => {
+                // Rare packets come at the start and at changes: what follows may be a long rest.
+                self.control.shrink();
+                Some(Outgoing::Packet(packet))
+            }
         }
     }
 

@@ -1,20 +1,12 @@
-//! MQTT sessions, client and server side, as sans-IO state machines.
-//!
-//! The machines are plain values: no clock, socket, task or lock. The caller feeds packets and time,
-//! and takes what comes of it from three exits, which different owners may drain:
-//!
-//! - **What the peer asks for**: the result of `handle_packet` and `handle_timeout` on a
-//!   [`ServerSession`], `poll_event` on a [`ClientSession`]. It belongs to whoever feeds packets.
-//! - **What goes to the network**: `poll_transmit`. It belongs to whoever writes, when there is room;
-//!   that may be another thread than the one that reads, under the lock that the caller keeps around
-//!   the machine. This is why it is not one exit with the events.
-//! - **What must be stored**: `poll_store`, answered by `handle_durable`.
+#![doc = include_str!("../README.md")]
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
 
 mod alias;
+#[cfg(feature = "arbitrary")]
+mod arbitrary;
 mod auth;
 mod client;
 mod control;

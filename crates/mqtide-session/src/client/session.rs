@@ -5,8 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use mqtide_codec::{
-    Ack, AckProperties, Packet,
-    Publish, PublishTopic, ReasonCode, Sender, Version,
+    Ack, AckProperties, Packet, Publish, PublishTopic, ReasonCode, Sender, Version,
 };
 
 use super::connection::{ConnectTerms, Stage};

@@ -6,14 +6,11 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use mqtide_codec::{
-    Ack, AckProperties, Auth, Packet, PacketType, Publish,
-    PublishRef, PublishTopic, ReasonCode,
+    Ack, AckProperties, Auth, Packet, PacketType, Publish, PublishRef, PublishTopic, ReasonCode,
     Version,
 };
 
-use super::event::{
-    InboundPublish, ReceivedPublish, ServerEvent,
-};
+use super::event::{InboundPublish, ReceivedPublish, ServerEvent};
 use super::lifetime::{End, Expiry};
 use super::requests::PendingRequest;
 use crate::auth::Exchange;
@@ -23,7 +20,8 @@ use crate::inbound::{AckToken, Arrival};
 use crate::keep_alive::Watch;
 use crate::will::Testament;
 use crate::{
-    DeliverOutcome, Deliverable, Delivery, Drops, Instant, Limits, Outgoing, Refused, Settings, StoreOp, Ticket, Undelivered, Violation,
+    DeliverOutcome, Deliverable, Delivery, Drops, Instant, Limits, Outgoing, Refused, Settings,
+    StoreOp, Ticket, Undelivered, Violation,
 };
 
 /// A session on a server: the half of the protocol that serves one client.

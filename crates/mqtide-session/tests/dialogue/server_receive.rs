@@ -362,7 +362,7 @@ fn a_client_that_wants_no_problem_information_gets_none() {
     }
 }
 
-/// MQTT-3.6.2-2, MQTT-3.6.2-3, MQTT-3.7.2-2
+/// MQTT-3.6.2-2, MQTT-3.6.2-3, MQTT-3.7.2-2, MQTT-3.7.2-3
 #[test]
 fn pubrel_and_pubcomp_never_explain_and_always_fit() {
     let mut connect = connect();
