@@ -228,6 +228,11 @@ impl<M: Deliverable + Clone> ClientSession<M> {
         {
             return Err(Refused::ReasonNotAllowed);
         }
+        let normal = disconnect.reason == ReasonCode::NORMAL_DISCONNECTION;
+        let plain = normal && disconnect.properties.is_none();
+        if !plain && !v5(self.endpoint.version) {
+            return Err(Refused::NotInThisVersion);
+        }
         let properties = disconnect.properties.as_deref();
         if let Some(interval) = properties.and_then(|p| p.session_expiry_interval) {
             if self.connect.session_expiry == 0 && interval > 0 {
