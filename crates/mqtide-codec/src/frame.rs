@@ -155,16 +155,15 @@ impl Framer {
             return Ok(None);
         };
         let packet_type = check_first_byte(first, self.version, self.leniency)?;
-        let Some((remaining_length, len)) = remaining_length(rest)? else {
+        let Some(length) = RemainingLength::parse(rest)? else {
             return Ok(None);
         };
         let header = FrameHeader {
             packet_type,
             first,
-            header_len: 1 + len,
-            remaining_length,
+            length,
         };
-        header.check_length(self.version, self.leniency)?;
+        length.check(self.version, self.leniency)?;
         if header.packet_len() > self.max_packet_size as usize {
             let kind = DecodeErrorKind::PacketTooLarge;
             return Err(DecodeError::new(kind, Field::RemainingLength, 1));
@@ -178,8 +177,7 @@ impl Framer {
 pub struct FrameHeader {
     packet_type: PacketType,
     first: u8,
-    header_len: u8,
-    remaining_length: u32,
+    length: RemainingLength,
 }
 
 impl FrameHeader {
@@ -195,12 +193,12 @@ impl FrameHeader {
 
     /// Bytes of the fixed header: 2 to 5.
     pub const fn header_len(&self) -> usize {
-        self.header_len as usize
+        1 + self.length.bytes as usize
     }
 
     /// Bytes after the fixed header.
     pub const fn remaining_length(&self) -> usize {
-        self.remaining_length as usize
+        self.length.value as usize
     }
 
     /// Bytes of the whole packet, which is what Maximum Packet Size limits.
@@ -208,27 +206,14 @@ impl FrameHeader {
         self.header_len() + self.remaining_length()
     }
 
-    /// Judges the header by a version that was perhaps unknown to the framer.
+    /// Judges the header by a version that was perhaps unknown to the framer. The first byte of
+    /// PUBLISH is the same in all versions.
     #[inline]
     pub(crate) fn check(&self, version: Version, leniency: Leniency) -> Result<(), DecodeError> {
-        check_first_byte(self.first, Some(version), leniency)?;
-        self.check_length(Some(version), leniency)
-    }
-
-    /// MQTT 5.0 demands the shortest form (MQTT-1.5.5-1), the earlier versions do not.
-    #[inline]
-    fn check_length(
-        &self,
-        version: Option<Version>,
-        leniency: Leniency,
-    ) -> Result<(), DecodeError> {
-        let shortest = crate::wire::variable_byte_integer_len(self.remaining_length());
-        let is_strict = version == Some(Version::V5) && !leniency.long_remaining_length;
-        if is_strict && self.header_len() != 1 + shortest {
-            let kind = DecodeErrorKind::VariableByteIntegerNotShortest;
-            return Err(DecodeError::new(kind, Field::RemainingLength, 1));
+        if self.packet_type != PacketType::Publish {
+            check_first_byte(self.first, Some(version), leniency)?;
         }
-        Ok(())
+        self.length.check(Some(version), leniency)
     }
 
     fn body_of(&self, mut packet: Bytes) -> Bytes {
@@ -269,8 +254,10 @@ impl Frame {
         }
     }
 
+    /// The body without its first bytes.
     #[inline]
-    pub(crate) fn into_body(self) -> Bytes {
+    pub(crate) fn into_body_from(mut self, at: usize) -> Bytes {
+        self.body.advance(at);
         self.body
     }
 }
@@ -307,9 +294,82 @@ impl<'a> FrameRef<'a> {
     }
 }
 
+/// A Remaining Length as it was received (MQTT 5.0 §2.1.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct RemainingLength {
+    value: u32,
+    /// How many bytes it takes: 1 to 4.
+    bytes: u8,
+    is_shortest: bool,
+}
+
+impl RemainingLength {
+    /// Reads a length in any form; `None` if it is incomplete.
+    #[inline]
+    fn parse(bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
+        match bytes {
+            [] => Ok(None),
+            [value @ 0..0x80, ..] => Ok(Some(Self {
+                value: u32::from(*value),
+                bytes: 1,
+                is_shortest: true,
+            })),
+            [low, high @ 0..0x80, ..] => Ok(Some(Self {
+                value: u32::from(low & 0x7F) | u32::from(*high) << 7,
+                bytes: 2,
+                is_shortest: *high != 0,
+            })),
+            _ => Self::parse_long(bytes),
+        }
+    }
+
+    fn parse_long(bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
+        let (mut value, mut len) = (0, 0);
+        for &byte in bytes.iter().take(4) {
+            value |= u32::from(byte & 0x7F) << (7 * len);
+            len += 1;
+            if byte & 0x80 == 0 {
+                return Ok(Some(Self {
+                    value,
+                    bytes: len,
+                    is_shortest: byte != 0,
+                }));
+            }
+        }
+        if len == 4 {
+            let kind = DecodeErrorKind::VariableByteIntegerTooLong;
+            return Err(DecodeError::new(kind, Field::RemainingLength, 1));
+        }
+        Ok(None)
+    }
+
+    /// MQTT 5.0 demands the shortest form (MQTT-1.5.5-1), the earlier versions do not.
+    #[inline]
+    fn check(self, version: Option<Version>, leniency: Leniency) -> Result<(), DecodeError> {
+        if self.is_shortest || version != Some(Version::V5) || leniency.long_remaining_length {
+            return Ok(());
+        }
+        let kind = DecodeErrorKind::VariableByteIntegerNotShortest;
+        Err(DecodeError::new(kind, Field::RemainingLength, 1))
+    }
+}
+
 /// Judges type and flags (MQTT 5.0 §2.1.2, §2.1.3).
 #[inline]
 fn check_first_byte(
+    first: u8,
+    version: Option<Version>,
+    leniency: Leniency,
+) -> Result<PacketType, DecodeError> {
+    // Bit n: the first byte 0x30 + n is that of a PUBLISH without fault.
+    const FAULTLESS: u16 = 0b0011_1100_0011_1111;
+    if first >> 4 == PacketType::Publish as u8 && FAULTLESS >> (first & 0x0F) & 1 != 0 {
+        return Ok(PacketType::Publish);
+    }
+    check_any_first_byte(first, version, leniency)
+}
+
+fn check_any_first_byte(
     first: u8,
     version: Option<Version>,
     leniency: Leniency,
@@ -336,22 +396,4 @@ fn check_first_byte(
         _ if flags == packet_type.flags() => Ok(packet_type),
         _ => fail(DecodeErrorKind::InvalidHeaderFlags),
     }
-}
-
-/// The Remaining Length and its bytes, in any form of up to four bytes; `None` if it is incomplete.
-#[inline]
-fn remaining_length(bytes: &[u8]) -> Result<Option<(u32, u8)>, DecodeError> {
-    let (mut value, mut len) = (0, 0);
-    for &byte in bytes.iter().take(4) {
-        value |= u32::from(byte & 0x7F) << (7 * len);
-        len += 1;
-        if byte & 0x80 == 0 {
-            return Ok(Some((value, len)));
-        }
-    }
-    if len == 4 {
-        let kind = DecodeErrorKind::VariableByteIntegerTooLong;
-        return Err(DecodeError::new(kind, Field::RemainingLength, 1));
-    }
-    Ok(None)
 }

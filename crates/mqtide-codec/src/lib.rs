@@ -23,6 +23,7 @@ mod qos;
 mod reason;
 #[cfg(test)]
 mod testing;
+mod text;
 mod user_properties;
 mod version;
 mod wire;
@@ -44,5 +45,6 @@ pub use crate::packet::{
 pub use crate::property::{Properties, PropertiesRef, Property};
 pub use crate::qos::{InvalidQoS, QoS};
 pub use crate::reason::{ReasonCode, Sender};
+pub use crate::text::Text;
 pub use crate::user_properties::UserProperties;
 pub use crate::version::Version;

@@ -9,6 +9,7 @@ use mqtide_topic::{TopicName, TopicNameRef};
 use crate::error::{DecodeErrorKind, EncodeError, Field};
 use crate::options::DecodeOptions;
 use crate::packet::PayloadFormat;
+use crate::text::Text;
 use crate::wire::{self, Fault, Parsed, fail};
 use crate::{QoS, Sender, SubscriptionIdentifier, TopicAlias};
 
@@ -97,27 +98,27 @@ macro_rules! properties {
 properties! {
     0x01 PayloadFormatIndicator(PayloadFormat) [Publish Will],
     0x02 MessageExpiryInterval(u32) [Publish Will],
-    0x03 ContentType(&'a str) [Publish Will],
+    0x03 ContentType(Text<'a>) [Publish Will],
     0x08 ResponseTopic(TopicNameRef<'a>) [Publish Will],
     0x09 CorrelationData(&'a [u8]) [Publish Will],
     0x0B SubscriptionIdentifier(SubscriptionIdentifier) [Publish Subscribe],
     0x11 SessionExpiryInterval(u32) [Connect Connack Disconnect],
-    0x12 AssignedClientIdentifier(&'a str) [Connack],
+    0x12 AssignedClientIdentifier(Text<'a>) [Connack],
     0x13 ServerKeepAlive(u16) [Connack],
-    0x15 AuthenticationMethod(&'a str) [Connect Connack Auth],
+    0x15 AuthenticationMethod(Text<'a>) [Connect Connack Auth],
     0x16 AuthenticationData(&'a [u8]) [Connect Connack Auth],
     0x17 RequestProblemInformation(bool) [Connect],
     0x18 WillDelayInterval(u32) [Will],
     0x19 RequestResponseInformation(bool) [Connect],
-    0x1A ResponseInformation(&'a str) [Connack],
-    0x1C ServerReference(&'a str) [Connack Disconnect],
-    0x1F ReasonString(&'a str) [Connack Ack Disconnect Auth],
+    0x1A ResponseInformation(Text<'a>) [Connack],
+    0x1C ServerReference(Text<'a>) [Connack Disconnect],
+    0x1F ReasonString(Text<'a>) [Connack Ack Disconnect Auth],
     0x21 ReceiveMaximum(NonZeroU16) [Connect Connack],
     0x22 TopicAliasMaximum(u16) [Connect Connack],
     0x23 TopicAlias(TopicAlias) [Publish],
     0x24 MaximumQoS(QoS) [Connack],
     0x25 RetainAvailable(bool) [Connack],
-    0x26 UserProperty((&'a str, &'a str))
+    0x26 UserProperty((Text<'a>, Text<'a>))
         [Connect Will Connack Publish Ack Subscribe Unsubscribe Disconnect Auth],
     0x27 MaximumPacketSize(NonZeroU32) [Connect Connack],
     0x28 WildcardSubscriptionAvailable(bool) [Connack],
@@ -468,14 +469,14 @@ impl<'a> Value<'a> for SubscriptionIdentifier {
     }
 }
 
-impl<'a> Value<'a> for &'a str {
+impl<'a> Value<'a> for Text<'a> {
     #[inline]
     fn parse(input: &'a [u8], field: Field) -> Parsed<'a, Self> {
         wire::text(input, field)
     }
 
     fn len(&self, field: Field) -> Result<usize, EncodeError> {
-        wire::text_len(self, field)
+        wire::text_len(self.as_bytes(), field)
     }
 
     fn put(&self, buf: &mut impl BufMut) {
@@ -483,7 +484,7 @@ impl<'a> Value<'a> for &'a str {
     }
 }
 
-impl<'a> Value<'a> for (&'a str, &'a str) {
+impl<'a> Value<'a> for (Text<'a>, Text<'a>) {
     #[inline]
     fn parse(input: &'a [u8], field: Field) -> Parsed<'a, Self> {
         let (rest, name) = wire::text(input, field)?;
@@ -492,7 +493,7 @@ impl<'a> Value<'a> for (&'a str, &'a str) {
     }
 
     fn len(&self, field: Field) -> Result<usize, EncodeError> {
-        Ok(wire::text_len(self.0, field)? + wire::text_len(self.1, field)?)
+        Ok(self.0.len(field)? + self.1.len(field)?)
     }
 
     fn put(&self, buf: &mut impl BufMut) {
@@ -565,16 +566,16 @@ macro_rules! owned_as_is {
 owned_as_is! { u16 u32 bool PayloadFormat QoS NonZeroU16 NonZeroU32 SubscriptionIdentifier }
 
 impl Owned for ByteString {
-    type Borrowed<'a> = &'a str;
+    type Borrowed<'a> = Text<'a>;
 
     #[inline]
-    fn share(text: &str, owner: &Bytes) -> Self {
+    fn share(text: Text<'_>, owner: &Bytes) -> Self {
         wire::share_text(owner, text)
     }
 
     #[inline]
-    fn borrow(&self) -> &str {
-        self
+    fn borrow(&self) -> Text<'_> {
+        Text::of(self)
     }
 }
 
@@ -678,7 +679,8 @@ macro_rules! property_set {
     };
     (@each pairs $field:expr, $visit:ident, $variant:ident) => {
         for (name, value) in &$field {
-            $visit($crate::property::Property::$variant((name, value)));
+            let pair = ($crate::property::Owned::borrow(name), $crate::property::Owned::borrow(value));
+            $visit($crate::property::Property::$variant(pair));
         }
     };
 }

@@ -15,6 +15,7 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::{DecodeOptions, Leniency};
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, parse_block, property_set};
+use crate::text::Text;
 use crate::wire::{self, Parsed, fail};
 use crate::{QoS, UserProperties, Version};
 
@@ -161,11 +162,11 @@ pub struct ConnectRef<'a> {
     /// Seconds; 0 turns the check off.
     pub keep_alive: u16,
     /// May be empty.
-    pub client_identifier: &'a str,
+    pub client_identifier: Text<'a>,
     /// The will.
     pub will: Option<WillRef<'a>>,
     /// The user name.
-    pub user_name: Option<&'a str>,
+    pub user_name: Option<Text<'a>>,
     /// The password.
     pub password: Option<&'a [u8]>,
     /// What the client announces and asks for.
@@ -467,7 +468,8 @@ impl Encode for Connect {
             ..Lengths::default()
         };
         lengths.remaining = 2 + version.protocol_name().len() + 4 + block_len(version, properties);
-        lengths.remaining += wire::text_len(&self.client_identifier, Field::ClientIdentifier)?;
+        lengths.remaining +=
+            wire::text_len(self.client_identifier.as_bytes(), Field::ClientIdentifier)?;
         if let Some(will) = &self.will {
             lengths.will_properties = properties_len(version, will.properties.as_deref())?;
             lengths.remaining += block_len(version, lengths.will_properties)
@@ -476,7 +478,7 @@ impl Encode for Connect {
                 + wire::binary_len(&will.payload, Field::WillPayload)?;
         }
         if let Some(user_name) = &self.user_name {
-            lengths.remaining += wire::text_len(user_name, Field::UserName)?;
+            lengths.remaining += wire::text_len(user_name.as_bytes(), Field::UserName)?;
         }
         if let Some(password) = &self.password {
             lengths.remaining += wire::binary_len(password, Field::Password)?;

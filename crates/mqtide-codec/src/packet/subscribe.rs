@@ -16,6 +16,7 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, parse_block, property_set};
+use crate::text::Text;
 use crate::wire::{self, Parsed, fail};
 use crate::{PacketIdentifier, QoS, SubscriptionIdentifier, UserProperties, Version};
 
@@ -154,7 +155,7 @@ impl<'a> SubscribeRef<'a> {
     }
 
     /// The filters as text with their options, in order.
-    pub fn subscriptions(&self) -> impl Iterator<Item = (&'a str, SubscriptionOptions)> + use<'a> {
+    pub fn subscriptions(&self) -> impl Iterator<Item = (Text<'a>, SubscriptionOptions)> + use<'a> {
         let (mut rest, version) = (self.payload, self.version);
         core::iter::from_fn(move || {
             // The payload was checked when the packet was read.
@@ -190,7 +191,7 @@ fn parse<'a>(
     frame: FrameRef<'a>,
     options: &DecodeOptions,
     visit: impl FnMut(Property<'a>),
-    mut visit_subscription: impl FnMut(&'a str, SubscriptionOptions),
+    mut visit_subscription: impl FnMut(Text<'a>, SubscriptionOptions),
 ) -> Result<SubscribeRef<'a>, DecodeError> {
     let version = options.version;
     parse_frame(frame, options, |body| {
@@ -218,7 +219,7 @@ fn parse<'a>(
 
 /// One filter with its options.
 #[inline]
-fn subscription(input: &[u8], version: Version) -> Parsed<'_, (&str, SubscriptionOptions)> {
+fn subscription(input: &[u8], version: Version) -> Parsed<'_, (Text<'_>, SubscriptionOptions)> {
     let (input, filter) = wire::text(input, Field::TopicFilter)?;
     let (rest, byte) = wire::byte(input, Field::SubscriptionOptions)?;
     let options = match version {
@@ -285,7 +286,7 @@ impl Encode for Subscribe {
             if version.has_properties() && options.no_local && filter.starts_with("$share/") {
                 return Err(EncodeError::InvalidValue(Field::SubscriptionOptions));
             }
-            remaining += wire::text_len(filter, Field::TopicFilter)? + 1;
+            remaining += wire::text_len(filter.as_bytes(), Field::TopicFilter)? + 1;
         }
         Ok(Lengths {
             remaining,

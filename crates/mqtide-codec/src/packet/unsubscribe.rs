@@ -14,6 +14,7 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, PropertySet, parse_block, property_set};
+use crate::text::Text;
 use crate::wire;
 use crate::{PacketIdentifier, UserProperties, Version};
 
@@ -69,7 +70,7 @@ impl<'a> UnsubscribeRef<'a> {
     }
 
     /// The filters as text, in order.
-    pub fn filters(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+    pub fn filters(&self) -> impl Iterator<Item = Text<'a>> + use<'a> {
         let mut rest = self.payload;
         core::iter::from_fn(move || {
             // The payload was checked when the packet was read.
@@ -101,7 +102,7 @@ fn parse<'a>(
     frame: FrameRef<'a>,
     options: &DecodeOptions,
     visit: impl FnMut(Property<'a>),
-    mut visit_filter: impl FnMut(&'a str),
+    mut visit_filter: impl FnMut(Text<'a>),
 ) -> Result<UnsubscribeRef<'a>, DecodeError> {
     parse_frame(frame, options, |body| {
         let (rest, packet_identifier) = packet_identifier(body)?;
@@ -139,7 +140,7 @@ impl Encode for Unsubscribe {
         let properties = properties_len(version, Some(self))?;
         let mut remaining = 2 + block_len(version, properties);
         for filter in &self.filters {
-            remaining += wire::text_len(filter, Field::TopicFilter)?;
+            remaining += wire::text_len(filter.as_bytes(), Field::TopicFilter)?;
         }
         Ok(Lengths {
             remaining,
