@@ -24,6 +24,8 @@ mod reason;
 #[cfg(test)]
 mod testing;
 mod text;
+#[cfg(feature = "tokio-util")]
+mod tokio_util;
 mod user_properties;
 mod version;
 mod wire;
@@ -46,5 +48,7 @@ pub use crate::property::{Properties, PropertiesRef, Property};
 pub use crate::qos::{InvalidQoS, QoS};
 pub use crate::reason::{ReasonCode, Sender};
 pub use crate::text::Text;
+#[cfg(feature = "tokio-util")]
+pub use crate::tokio_util::{CodecError, PacketCodec};
 pub use crate::user_properties::UserProperties;
 pub use crate::version::Version;

@@ -157,3 +157,101 @@ impl Encode for Unsubscribe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::DecodeErrorKind;
+    use crate::testing::{VERSIONS, golden, refused};
+
+    fn unsubscribe(filters: &[&'static str]) -> Unsubscribe {
+        let filters = filters
+            .iter()
+            .map(|&filter| ByteString::from_static(filter))
+            .collect();
+        Unsubscribe::new(PacketIdentifier::new(11).unwrap(), filters)
+    }
+
+    #[test]
+    fn golden_bytes() {
+        golden(
+            "A2 08 00 0B 00 00 03 61 2F 62",
+            Version::V5,
+            unsubscribe(&["a/b"]),
+        );
+        golden(
+            "A2 07 00 0B 00 03 61 2F 62",
+            Version::V311,
+            unsubscribe(&["a/b"]),
+        );
+        let mut two = unsubscribe(&["a", "#"]);
+        two.user_properties.push("k", "v");
+        golden(
+            "A2 10 00 0B 07 26 0001 6B 0001 76 0001 61 0001 23",
+            Version::V5,
+            two,
+        );
+    }
+
+    /// MQTT-3.10.1-1, v3.1.1 MQTT-3.10.1-1
+    #[test]
+    fn flags_are_0010() {
+        for flags in (0..16).filter(|&flags| flags != 2) {
+            let digits = std::format!("A{flags:x} 07 00 0B 00 03 61 2F 62");
+            for version in [Version::V311, Version::V5] {
+                let kind = DecodeErrorKind::InvalidHeaderFlags;
+                refused(&digits, version, kind, 0x81, Field::FixedHeader);
+            }
+            crate::testing::reads_as(&digits, Version::V31, unsubscribe(&["a/b"]));
+        }
+    }
+
+    /// MQTT-3.10.3-1, v3.1.1 MQTT-3.10.3-1
+    #[test]
+    fn filters_are_text() {
+        for version in VERSIONS {
+            let block = if version == Version::V5 { "00" } else { "" };
+            let len = if version == Version::V5 { 6 } else { 5 };
+            let digits = |byte: &str| std::format!("A2 0{len} 00 0B {block} 0001 {byte}");
+            let (kind, field) = (DecodeErrorKind::InvalidUtf8, Field::TopicFilter);
+            refused(&digits("FF"), version, kind, 0x81, field);
+            refused(
+                &digits("00"),
+                version,
+                DecodeErrorKind::NulCharacter,
+                0x81,
+                field,
+            );
+            let truncated = std::format!("A2 0{} 00 0B {block} 00", len - 2);
+            refused(&truncated, version, DecodeErrorKind::Truncated, 0x81, field);
+        }
+        let error = EncodeError::NulCharacter(Field::TopicFilter);
+        assert_eq!(unsubscribe(&["a\0"]).encoded_len(Version::V5), Err(error));
+    }
+
+    /// MQTT-3.10.3-2, v3.1.1 MQTT-3.10.3-2
+    #[test]
+    fn there_is_a_filter() {
+        let (kind, field) = (DecodeErrorKind::EmptyPayload, Field::TopicFilter);
+        refused("A2 03 00 0B 00", Version::V5, kind, 0x82, field);
+        refused("A2 02 00 0B", Version::V311, kind, 0x82, field);
+        let error = EncodeError::Empty(Field::TopicFilter);
+        assert_eq!(
+            unsubscribe(&[]).encode(Version::V311, &mut vec![]),
+            Err(error)
+        );
+    }
+
+    /// v3.1.1 MQTT-2.3.1-1
+    #[test]
+    fn the_identifier_is_not_zero() {
+        let (kind, field) = (
+            DecodeErrorKind::ZeroPacketIdentifier,
+            Field::PacketIdentifier,
+        );
+        refused("A2 05 00 00 00 01 61", Version::V311, kind, 0x82, field);
+        refused("A2 06 00 00 00 00 01 61", Version::V5, kind, 0x82, field);
+    }
+}
