@@ -4,7 +4,7 @@
 use bytes::{Bytes, BytesMut};
 use mqtide_codec::{
     Ack, DecodeOptions, Delivery, Framer, Packet, PacketIdentifier, Publish, PublishParts,
-    PublishRef, Version, decode, decode_ref, encode,
+    PublishProperties, PublishRef, Version, decode, decode_ref, encode,
 };
 use mqtide_topic::TopicName;
 use proptest::collection::vec;
@@ -63,12 +63,14 @@ fn decoding_a_publish_allocates_nothing() {
 #[test]
 fn decoding_a_borrowed_publish_allocates_nothing_whatever_its_properties() {
     let mut publish = publish(deliveries()[1]);
-    let mut properties = mqtide_codec::PublishProperties::default();
-    properties.message_expiry_interval = Some(60);
-    properties.content_type = Some("text/plain".into());
-    properties.response_topic = Some(TopicName::from_static("reply"));
-    properties.correlation_data = Some(Bytes::from_static(b"7"));
-    properties.user_properties.push("name", "value");
+    let properties = PublishProperties {
+        message_expiry_interval: Some(60),
+        content_type: Some("text/plain".into()),
+        response_topic: Some(TopicName::from_static("reply")),
+        correlation_data: Some(Bytes::from_static(b"7")),
+        user_properties: [("name", "value")].into_iter().collect(),
+        ..PublishProperties::default()
+    };
     publish.properties = Some(Box::new(properties));
     let (bytes, _shared) = wire(&publish.into(), Version::V5);
     let (calls, _, seen) = allocations(|| {
@@ -115,13 +117,12 @@ fn encoding_into_a_buffer_with_room_allocates_nothing() {
 const BYTES_PER_BYTE: u64 = 64;
 
 fn check_bound(version: Version, first: u8, body: &[u8]) {
-    let mut bytes = vec![first];
-    let len = u16::try_from(body.len()).expect("short");
-    bytes.extend([len as u8 & 0x7F | 0x80, (len >> 7) as u8]);
-    bytes.extend(body);
-    if len < 128 {
-        bytes.splice(1..3, [len as u8]);
-    }
+    let [low, high] = u16::try_from(body.len()).expect("short").to_le_bytes();
+    let length = match (low & 0x80, high) {
+        (0, 0) => vec![low],
+        _ => vec![low | 0x80, high << 1 | low >> 7],
+    };
+    let bytes = [vec![first], length, body.to_vec()].concat();
     let received = bytes.len() as u64;
     let (mut bytes, _shared) = (Bytes::from(bytes.clone()), Bytes::from(bytes));
     let options = DecodeOptions::new(version);

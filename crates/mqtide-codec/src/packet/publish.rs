@@ -16,6 +16,7 @@ use crate::frame::Frame;
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Property, PropertySet, property_set};
+use crate::wire;
 use crate::{PacketIdentifier, QoS, SubscriptionIdentifier, TopicAlias, UserProperties, Version};
 
 /// PUBLISH: a message (MQTT 5.0 §3.3).
