@@ -19,10 +19,10 @@ const DEPTH: usize = 128;
 const PENDING: usize = DEPTH * BATCH;
 
 /// Nodes of one level of the trie whose paths match the name so far.
+#[derive(Clone, Copy)]
 struct Batch {
     nodes: [u32; 2 * BATCH],
     len: usize,
-    depth: u32,
 }
 
 /// A node that waits for its turn.
@@ -49,72 +49,88 @@ pub(super) fn walk<B>(
         rest: name.levels(),
     };
     let mut pending: SmallVec<[Branch; PENDING]> = SmallVec::new();
-    let mut batch = Batch {
-        nodes: [trie.root(); 2 * BATCH],
-        len: 1,
-        depth: 0,
-    };
+    let mut buffers = [Batch {
+        nodes: [NIL; 2 * BATCH],
+        len: 0,
+    }; 2];
+    let [batch, next] = &mut buffers;
+    let (mut batch, mut next) = (batch, next);
+    let mut depth = 0;
+    batch.push(trie.root());
     // A leading wildcard does not match a leading `$` (MQTT 5.0 §4.7.2).
     let mut wildcards = !name.starts_with_dollar();
     while batch.len > 0 {
         *cost += batch.len;
-        let level = levels.at(trie, seed, batch.depth, cost);
-        let mut next = Batch {
-            nodes: [NIL; 2 * BATCH],
-            len: 0,
-            depth: batch.depth + 1,
-        };
-        for &id in &batch.nodes[..batch.len] {
-            let node = &trie.nodes[id];
-            if node.below != NIL && wildcards {
-                found(node.below)?;
-            }
-            let LevelOfName::Level(label) = level else {
-                if node.here != NIL {
-                    found(node.here)?;
+        match levels.at(trie, seed, depth, cost) {
+            LevelOfName::Level(label) => {
+                for &id in batch.nodes() {
+                    let node = &trie.nodes[id];
+                    if wildcards {
+                        next.push(node.single);
+                        visit(node.below, &mut found)?;
+                    }
+                    if label != NIL {
+                        next.push(trie.child(seed, id, label));
+                    }
                 }
-                continue;
-            };
-            if wildcards {
-                next.push(node.single);
             }
-            if label != NIL {
-                next.push(trie.child(seed, id, label));
+            LevelOfName::End => {
+                for &id in batch.nodes() {
+                    let node = &trie.nodes[id];
+                    visit(node.below, &mut found)?;
+                    visit(node.here, &mut found)?;
+                }
             }
         }
         wildcards = true;
-        next.keep_one_batch(&mut pending);
-        batch = next;
+        depth += 1;
+        core::mem::swap(&mut batch, &mut next);
+        next.len = 0;
+        batch.keep_one(&mut pending, &mut depth);
     }
     ControlFlow::Continue(())
 }
 
+#[inline]
+fn visit<B>(entry: u32, found: &mut impl FnMut(u32) -> ControlFlow<B>) -> ControlFlow<B> {
+    if entry == NIL {
+        ControlFlow::Continue(())
+    } else {
+        found(entry)
+    }
+}
+
 impl Batch {
+    #[inline]
+    fn nodes(&self) -> &[u32] {
+        &self.nodes[..self.len.min(BATCH)]
+    }
+
     /// Adds a node, unless it is [`NIL`]. Callers add at most two for each node of a batch.
     #[inline]
     fn push(&mut self, node: u32) {
-        self.nodes[self.len] = node;
+        // The remainder is for the compiler: it sees that the place exists.
+        self.nodes[self.len % (2 * BATCH)] = node;
         self.len += usize::from(node != NIL);
     }
 
     /// Lets wait what is more than one batch; takes what waits if there is nothing.
     #[inline]
-    fn keep_one_batch(&mut self, pending: &mut SmallVec<[Branch; PENDING]>) {
+    fn keep_one(&mut self, pending: &mut SmallVec<[Branch; PENDING]>, depth: &mut u32) {
         while self.len > BATCH {
             self.len -= 1;
             pending.push(Branch {
                 node: self.nodes[self.len],
-                depth: self.depth,
+                depth: *depth,
             });
         }
         if self.len == 0
-            && let Some(&Branch { depth, .. }) = pending.last()
+            && let Some(last) = pending.last()
         {
-            self.depth = depth;
+            *depth = last.depth;
             let waiting = pending.iter().rev().take(BATCH);
-            waiting
-                .take_while(|branch| branch.depth == depth)
-                .for_each(|branch| self.push(branch.node));
+            let waiting = waiting.take_while(|branch| branch.depth == *depth);
+            waiting.for_each(|branch| self.push(branch.node));
             pending.truncate(pending.len() - self.len);
         }
     }
