@@ -353,3 +353,6 @@ impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for FilterIndex<K, V> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod adversarial_tests;
