@@ -109,7 +109,12 @@ impl<M: Deliverable + Clone> ClientSession<M> {
                 .check_answers()
                 .and_then(|()| self.take_in(packet)),
         };
-        taken.map_err(|violation| self.endpoint.fail(violation))
+        taken.map_err(|violation| {
+            if let Stage::Connecting(_) = self.stage {
+                self.stage = Stage::Offline;
+            }
+            self.endpoint.fail(violation)
+        })
     }
 
     fn take_in(&mut self, packet: Packet) -> Result<(), Violation> {
