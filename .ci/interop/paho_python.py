@@ -100,6 +100,10 @@ class Client:
         sent = self.inner.publish(topic, payload, qos, retain, properties=found)
         return self._answer(sent.mid).value
 
+    def settle(self):
+        """A round trip: the broker has then handled what was sent before, QoS 0 included."""
+        self.unsubscribe("nothing/of/this/name")
+
     def next(self, seconds=WAIT_SECONDS):
         """The next message; fails if none comes."""
         return self.messages.get(timeout=seconds)

@@ -47,8 +47,8 @@ def test_retained_reaches_later_subscribers(broker, topic, version, qos):
 
 @each_version
 def test_an_empty_retained_payload_clears(broker, topic, version):
-    publish(broker, topic, b"kept", "-r", version=version)
-    publish(broker, topic, b"", "-r", version=version)
+    publish(broker, topic, b"kept", "-r", version=version, qos=1)
+    publish(broker, topic, b"", "-r", version=version, qos=1)
     with MOSQUITTO.subscriber(broker, topic, version=version) as subscriber:
         publish(broker, topic, b"live", version=version)
         assert subscriber.next().payload == b"live"
@@ -62,7 +62,7 @@ def test_retained_as_published(broker, topic):
 
 
 def test_only_stale_messages_are_left_out_by_no_retained(broker, topic):
-    publish(broker, topic, b"stale", "-r")
+    publish(broker, topic, b"stale", "-r", qos=1)
     with MOSQUITTO.subscriber(broker, topic, options=["-R"]) as subscriber:
         publish(broker, topic, b"fresh")
         assert subscriber.next().payload == b"fresh"
@@ -176,7 +176,8 @@ def test_a_clean_session_keeps_nothing(broker, topic, client_id, version):
 @each_qos
 def test_a_shared_subscription_shares(broker, topic, version, qos):
     shared, count = f"$share/group/{topic}", 100
-    with MOSQUITTO.subscriber(broker, shared, version=version) as one, MOSQUITTO.subscriber(broker, shared, version=version) as two:
+    members = [MOSQUITTO.subscriber(broker, shared, version=version) for _ in range(2)]
+    with members[0] as one, members[1] as two:
         publish_lines(broker, topic, range(count), version=version, qos=qos)
         deadline = time.monotonic() + 20
         while one.messages.qsize() + two.messages.qsize() < count and time.monotonic() < deadline:
@@ -204,7 +205,7 @@ def test_order(broker, topic, version, qos):
 def test_large_payloads(broker, topic, tmp_path, version, qos, size):
     payload = os.urandom(size)
     received = tmp_path / "received"
-    publish(broker, f"{topic}/ready", b"ready", "-r", version=version)
+    publish(broker, f"{topic}/ready", b"ready", "-r", version=version, qos=1)
     options = ["-t", f"{topic}/#", "-q", str(qos), "-C", "2", "-N", "-W", "30"]
     with received.open("wb") as sink:
         subscriber = MOSQUITTO.start_subscriber(broker, *options, version=version, stdout=sink)
@@ -231,9 +232,8 @@ def test_publish_properties_pass(broker, topic):
         "user-property": ["unit", "kelvin"],
     }
     options = [word for name, values in properties.items() for word in ("-D", "publish", name, *values)]
-    with Subscriber(
-        broker, topic, message_format="MESSAGE\t%C\t%R\t%D\t%P", parse=lambda line: line.split("\t")[1:]
-    ) as subscriber:
+    reading = {"message_format": "MESSAGE\t%C\t%R\t%D\t%P", "parse": lambda line: line.split("\t")[1:]}
+    with MOSQUITTO.subscriber(broker, topic, **reading) as subscriber:
         publish(broker, topic, b"x", *options, qos=1)
         assert subscriber.next() == ["text/plain", f"{topic}/answer", "c-1", "unit:kelvin"]
 
