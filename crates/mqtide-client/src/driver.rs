@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytestring::ByteString;
-use mqtide_codec::{Connack, Connect, Version};
+use mqtide_codec::{Connack, Connect, Packet, Version};
 use rand::Rng;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::backoff::Waits;
@@ -20,15 +20,6 @@ use crate::options::Options;
 use crate::queue::Queue;
 use crate::state::State;
 use crate::transport::Transport;
-
-/// What a failure of the first attempt means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FirstFailure {
-    /// The client ends.
-    Final,
-    /// It is an attempt like any other.
-    Retried,
-}
 
 /// Owns the connection, and drives the engine with it.
 ///
@@ -42,12 +33,19 @@ pub(crate) struct Driver {
     queue: Arc<Queue>,
     gate: Arc<Gate>,
     announce: watch::Sender<State>,
-    first_failure: FirstFailure,
+    /// Who waits for the outcome of the first attempt. If it fails, there is no second one.
+    first: Option<FirstOutcome>,
     /// Whether the server has accepted this client before.
     accepted: bool,
+    /// The longest silence that the server stands, and when the last packet was written.
+    keep_alive: Duration,
+    spoke: Instant,
     /// The identifier that the server gave to a client without one.
     assigned: Option<ByteString>,
 }
+
+/// Told on the first acceptance, or on the end of the client.
+pub(crate) type FirstOutcome = oneshot::Sender<Result<(), ConnectError>>;
 
 /// Why a phase is over.
 #[derive(Debug)]
@@ -56,6 +54,13 @@ enum Over {
     Done,
     /// There is no connection (any more).
     Lost(ConnectError),
+}
+
+/// Whether a server that does not answer may be given up now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judge {
+    Yes,
+    No,
 }
 
 impl<E: Into<ConnectError>> From<E> for Over {
@@ -70,7 +75,7 @@ impl Driver {
         queue: Arc<Queue>,
         gate: Arc<Gate>,
         announce: watch::Sender<State>,
-        first_failure: FirstFailure,
+        first: Option<FirstOutcome>,
     ) -> Self {
         let engine = Engine::new(&options, Arc::clone(&queue));
         let options = Arc::new(options);
@@ -80,8 +85,10 @@ impl Driver {
             queue,
             gate,
             announce,
-            first_failure,
+            first,
             accepted: false,
+            keep_alive: Duration::ZERO,
+            spoke: Instant::now(),
             assigned: None,
         }
     }
@@ -115,13 +122,16 @@ impl Driver {
         if let Some(error) = &end {
             tracing::debug!(server = %self.options.target, %error, "the client ends");
         }
+        if let Some(first) = self.first.take() {
+            // Whoever connected may have given up waiting.
+            let _ = first.send(Err(end.clone().unwrap_or(ConnectError::Closed)));
+        }
         self.engine.end();
         self.announce.send_replace(State::Closed(end));
     }
 
     fn is_final(&self, error: &ConnectError) -> bool {
-        let first = !self.accepted && self.first_failure == FirstFailure::Final;
-        first || self.options.reconnect.is_none() || !error.is_retryable()
+        self.first.is_some() || self.options.reconnect.is_none() || !error.is_retryable()
     }
 
     /// One connection, from the first step to the end.
@@ -194,6 +204,7 @@ impl Driver {
 
     /// Take input, drive, write, sleep.
     async fn turn(&mut self, connection: &mut Connection) -> Result<(), Over> {
+        self.keep_alive(connection, Judge::No)?;
         self.engine.take_commands();
         while self.may_read() {
             let Some(packet) = connection.next_packet()? else {
@@ -237,7 +248,13 @@ impl Driver {
             self.engine.inherit_session();
         }
         self.accepted = true;
+        if let Some(first) = self.first.take() {
+            let _ = first.send(Ok(()));
+        }
         let properties = connack.properties.as_deref();
+        let server_keep_alive = properties.and_then(|properties| properties.server_keep_alive);
+        let seconds = |seconds: u16| Duration::from_secs(seconds.into());
+        self.keep_alive = server_keep_alive.map_or(self.options.keep_alive, seconds);
         if let Some(assigned) =
             properties.and_then(|properties| properties.assigned_client_identifier.clone())
         {
@@ -256,26 +273,56 @@ impl Driver {
             let Some(packet) = self.engine.next_packet() else {
                 break;
             };
-            let unfit = |error| ConnectError::Request(Arc::new(Box::new(error)));
-            connection.push(&packet).map_err(unfit)?;
+            self.push(connection, &packet)?;
         }
         Ok(())
     }
 
+    fn push(&mut self, connection: &mut Connection, packet: &Packet) -> Result<(), Over> {
+        self.spoke = Instant::now();
+        let unfit = |error| ConnectError::Request(Arc::new(Box::new(error)));
+        Ok(connection.push(packet).map_err(unfit)?)
+    }
+
     async fn sleep(&mut self, connection: &mut Connection) -> Result<(), Over> {
         let may_read = self.may_read();
+        let alarm = match may_read || !self.engine.awaits_pingresp() {
+            true => self.engine.timeout(),
+            false => self.end_of_silence(),
+        };
         tokio::select! {
+            // First what the server says: its silence is judged only when it has said nothing.
+            biased;
             transferred = connection.transfer(may_read) => match transferred? {
                 Transferred::Bytes => Ok(()),
                 Transferred::End => Err(ConnectError::ClosedByServer.into()),
             },
             () = self.queue.woken() => Ok(()),
             () = until(self.engine.closing_deadline()) => Ok(()),
-            () = until(self.engine.timeout()) => {
-                self.engine.handle_timeout();
-                Ok(())
-            }
+            () = until(alarm) => self.keep_alive(connection, if may_read { Judge::Yes } else { Judge::No }),
         }
+    }
+
+    /// Does what the time asks for.
+    ///
+    /// A server is not judged by a PINGRESP that may lie unread, behind messages that a slow stream holds up;
+    /// and for as long as that takes, it is told that this client lives.
+    fn keep_alive(&mut self, connection: &mut Connection, judge: Judge) -> Result<(), Over> {
+        let now = Instant::now();
+        let is_past = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if self.engine.awaits_pingresp() && judge == Judge::No {
+            if is_past(self.end_of_silence()) {
+                self.push(connection, &Packet::Pingreq)?;
+            }
+        } else if is_past(self.engine.timeout()) {
+            self.engine.handle_timeout();
+        }
+        Ok(())
+    }
+
+    /// When the client must be heard again; a quarter of the time is left for the way to the server.
+    fn end_of_silence(&self) -> Option<Instant> {
+        (!self.keep_alive.is_zero()).then(|| self.spoke + self.keep_alive * 3 / 4)
     }
 
     /// Says what is left to say, and ends the connection.

@@ -1,6 +1,7 @@
 //! The client without its connection: the session machine, the subscriptions, and who waits for what.
 
 use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use mqtide_codec::{
     Version,
 };
 use mqtide_session::{
-    ClientEvent, ClientSession, ClientSettings, Delivery, DropReason, Instant, Message, Operation,
-    Outcome as Settlement, Refused, Violation,
+    ClientEvent, ClientSession, ClientSettings, ClientState, Delivery, DropReason, Instant,
+    Message, Operation, Outcome as Settlement, Refused, SessionState, Violation,
 };
 use mqtide_topic::SubscriptionFilter;
 use tokio::sync::oneshot;
@@ -38,7 +39,9 @@ pub(crate) struct Engine {
     requests: HashMap<Operation, Request>,
     leaving: VecDeque<Leaving>,
     closing: Option<Closing>,
-    window: usize,
+    window: u16,
+    /// Whether a PINGREQ has been sent and not been answered.
+    awaits_pingresp: bool,
     /// Whether the server's session is to end with this client, unless told otherwise.
     ends_session: bool,
 }
@@ -81,7 +84,7 @@ pub(crate) enum Turn {
 impl Engine {
     pub(crate) fn new(options: &Options, queue: Arc<Queue>) -> Self {
         Engine {
-            session: ClientSession::new(settings(options)),
+            session: session(options),
             deliveries: Deliveries::new(Arc::clone(&queue), rand::random()),
             queue,
             clock: Clock::start(),
@@ -89,13 +92,20 @@ impl Engine {
             requests: HashMap::new(),
             leaving: VecDeque::new(),
             closing: None,
-            window: options.receive_maximum.get().into(),
+            window: options.receive_maximum.get(),
+            awaits_pingresp: false,
             ends_session: options.session_expiry.is_none(),
         }
     }
 
     /// A network connection stands: CONNECT goes first.
-    pub(crate) fn connect(&mut self, connect: Connect) -> Result<(), ConnectError> {
+    ///
+    /// The server is told a Receive Maximum that the session does not know of: some brokers overstep it for a
+    /// moment, and to stop reading ([`has_window`](Self::has_window)) bounds them as well as to hang up would.
+    pub(crate) fn connect(&mut self, mut connect: Connect) -> Result<(), ConnectError> {
+        if let Some(properties) = &mut connect.properties {
+            properties.receive_maximum = None;
+        }
         let refused = |error: Refused| ConnectError::Request(Arc::new(Box::new(error)));
         self.session
             .handle_connected(self.clock.now(), connect)
@@ -104,12 +114,14 @@ impl Engine {
 
     /// Takes in a packet of the server.
     pub(crate) fn handle_packet(&mut self, packet: Packet) -> Result<(), Violation> {
+        self.awaits_pingresp &= packet != Packet::Pingresp;
         self.session.handle_packet(self.clock.now(), packet)
     }
 
     /// The network connection is gone.
     pub(crate) fn disconnected(&mut self) {
         self.session.handle_disconnected();
+        self.awaits_pingresp = false;
         self.deliveries.disconnected();
         // Whatever is told now is no news about a connection.
         while self.next_turn().is_some() {}
@@ -125,16 +137,31 @@ impl Engine {
         self.session.poll_timeout().map(|at| self.clock.at(at))
     }
 
-    /// Whether the application can take more: with MQTT 3.x, the server does not know the window.
+    /// Whether the application can take more messages of QoS 1 and 2. A server that knows the window never gets
+    /// beyond it, so reading goes on; one that does not know it, in MQTT 3.x, is stopped at it.
     pub(crate) fn has_window(&self) -> bool {
-        self.session.version() == Version::V5 || self.deliveries.unacknowledged() < self.window
+        let unacknowledged = self.deliveries.unacknowledged();
+        match self.session.version() {
+            Version::V5 => unacknowledged <= self.window.into(),
+            Version::V31 | Version::V311 => unacknowledged < self.window.into(),
+        }
     }
 
     /// The next packet to write, if any.
     pub(crate) fn next_packet(&mut self) -> Option<Packet> {
-        self.session
-            .poll_transmit(self.clock.now())
-            .map(mqtide_session::Outgoing::into_packet)
+        let mut packet = self.session.poll_transmit(self.clock.now())?.into_packet();
+        if let Packet::Connect(connect) = &mut packet
+            && let Some(properties) = &mut connect.properties
+        {
+            properties.receive_maximum = NonZeroU16::new(self.window);
+        }
+        self.awaits_pingresp |= packet == Packet::Pingreq;
+        Some(packet)
+    }
+
+    /// Whether a PINGREQ has been sent and not been answered: then a time-out would judge the server.
+    pub(crate) fn awaits_pingresp(&self) -> bool {
+        self.awaits_pingresp
     }
 
     /// Takes what the handles have asked for, and passes on as much of it as the session can take now.
@@ -464,6 +491,19 @@ impl Clock {
             .checked_add(since)
             .unwrap_or(self.start + A_LONG_TIME)
     }
+}
+
+/// A session without a past; or, if the server may have one of an earlier run, with one of which nothing is left
+/// to be sent again.
+fn session(options: &Options) -> ClientSession<Message> {
+    let settings = settings(options);
+    let inherited = ClientState {
+        session: SessionState::new(),
+        established: !options.clean_start,
+        session_expiry_interval: 0,
+    };
+    // An empty state names nothing twice.
+    ClientSession::restore(settings, inherited).unwrap_or_else(|_| ClientSession::new(settings))
 }
 
 fn settings(options: &Options) -> ClientSettings {

@@ -11,7 +11,7 @@ use mqtide_topic::{SubscriptionFilter, TopicName};
 use tokio::sync::{oneshot, watch};
 
 use crate::command::{CloseCommand, Command, Farewell, UnsubscribeCommand};
-use crate::driver::{Driver, FirstFailure};
+use crate::driver::{Driver, FirstOutcome};
 use crate::error::{CloseError, ConnectError, UnsubscribeError};
 use crate::inbox::{Gate, Inbox, Overflow};
 use crate::options::Options;
@@ -45,8 +45,9 @@ impl Client {
     ///
     /// Outside of a tokio runtime with time and I/O enabled.
     pub async fn connect(options: Options) -> Result<Self, ConnectError> {
-        let client = Client::spawn(options, FirstFailure::Final);
-        client.state().up().await?;
+        let (first, accepted) = oneshot::channel();
+        let client = Client::spawn(options, Some(first));
+        accepted.await.unwrap_or(Err(ConnectError::Closed))?;
         Ok(client)
     }
 
@@ -57,10 +58,10 @@ impl Client {
     ///
     /// Outside of a tokio runtime with time and I/O enabled.
     pub fn start(options: Options) -> Self {
-        Client::spawn(options, FirstFailure::Retried)
+        Client::spawn(options, None)
     }
 
-    fn spawn(options: Options, first_failure: FirstFailure) -> Self {
+    fn spawn(options: Options, first: Option<FirstOutcome>) -> Self {
         let queue = Arc::new(Queue::new(
             options.queue,
             options.queue_messages,
@@ -74,7 +75,7 @@ impl Client {
             Arc::clone(&queue),
             Arc::clone(&gate),
             announce,
-            first_failure,
+            first,
         );
         tokio::spawn(driver.run());
         Client {

@@ -139,7 +139,7 @@ impl Peer {
     /// Ends the connection.
     pub(crate) fn hang_up(self) {}
 
-    async fn packet(&mut self) -> Option<Vec<u8>> {
+    pub(crate) async fn packet(&mut self) -> Option<Vec<u8>> {
         loop {
             if let Some(length) = packet_length(&self.received) {
                 return Some(self.received.drain(..length).collect());
@@ -166,7 +166,7 @@ fn packet_length(bytes: &[u8]) -> Option<usize> {
 
 /// What the test waits for must come; with paused time, this is quick to tell.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(20), future)
+    tokio::time::timeout(Duration::from_secs(100), future)
         .await
         .expect("nothing comes")
 }
