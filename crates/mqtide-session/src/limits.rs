@@ -120,8 +120,7 @@ pub enum Overflow {
     /// The message that would be added.
     #[default]
     DropNewest,
-    /// The messages that have waited longest, as many as it takes: QoS 0 first, and for a message of
-    /// QoS 0 no others.
+    /// The messages that have waited longest, as many as it takes.
     DropOldest,
 }
 

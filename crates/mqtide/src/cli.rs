@@ -2,14 +2,19 @@
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use crate::cmd::{broker, publish, subscribe};
+use crate::failure::Failure;
 use crate::logging;
 
 /// Parses the command line, runs what it asks for, and reports a failure in one line.
 pub(crate) fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error),
+    };
     let quiet = cli.command.is_quiet();
     let outcome = match cli.command {
         Command::Broker(args) => broker::run(args, cli.log),
@@ -22,6 +27,25 @@ pub(crate) fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(quiet),
     }
+}
+
+/// Help goes out as it is; a mistake is told in one line, with the way to the help.
+fn explain(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return match error.print() {
+            Ok(()) => ExitCode::from(u8::from(error.use_stderr()) * 2),
+            Err(error) => Failure::from(error).report(false),
+        };
+    }
+    let text = error.to_string();
+    let mistake = text.split("\n\n").next().unwrap_or_default();
+    let mistake = mistake.trim_start_matches("error: ").split_whitespace();
+    let mistake = mistake.collect::<Vec<_>>().join(" ");
+    let command = std::env::args()
+        .nth(1)
+        .filter(|name| matches!(name.as_str(), "broker" | "pub" | "sub"));
+    let help = command.map(|name| format!("{name} ")).unwrap_or_default();
+    Failure::usage(format_args!("{mistake}; `mqtide {help}--help` tells more")).report(false)
 }
 
 /// MQTT 3.1, 3.1.1 and 5.0: broker, publisher and subscriber.

@@ -39,20 +39,14 @@ pub(crate) struct Online {
     pub(super) is_blocked: bool,
     /// Nothing that the client sends is listened to any more.
     pub(super) is_deaf: bool,
-    /// What hooks need; absent if none may ask.
-    pub(super) hooked: Option<Box<Hooked>>,
-    /// Held for as long as the connection exists.
-    pub(super) _admission: Admission,
-}
-
-/// What a connection has if hooks may ask about it.
-pub(super) struct Hooked {
-    /// Who the client is.
-    pub(super) info: Arc<ClientInfo>,
-    /// An answer that is awaited; the client waits with it.
+    /// An answer of a hook that is awaited; the client waits with it.
     pub(super) deferred: Option<Deferred>,
+    /// Who the client is, if a hook may ask.
+    pub(super) info: Option<Arc<ClientInfo>>,
     /// A re-authentication under way.
     pub(super) exchange: Option<Box<dyn AuthenticationExchange>>,
+    /// Held for as long as the connection exists.
+    pub(super) _admission: Admission,
 }
 
 /// How a turn ends.
@@ -120,14 +114,12 @@ impl Online {
                 Poll::Ready(Err(_)) => return Turn::Leave,
             }
         }
-        if let Some(hooked) = &mut self.hooked
-            && let Some(deferred) = &mut hooked.deferred
-        {
+        if let Some(deferred) = &mut self.deferred {
             let Poll::Ready(answer) = deferred.as_mut().poll(cx) else {
                 return Turn::Sleep;
             };
-            hooked.deferred = None;
-            hooked.exchange = answer.exchange.or(hooked.exchange.take());
+            self.deferred = None;
+            self.exchange = answer.exchange.or(self.exchange.take());
             return self.follow(answer.next);
         }
         if self.is_deaf {
@@ -150,19 +142,16 @@ impl Online {
             }
             Next::Leave => Turn::Leave,
             Next::Defer(deferred) => {
-                if let Some(hooked) = &mut self.hooked {
-                    hooked.deferred = Some(deferred);
-                }
+                self.deferred = Some(deferred);
                 Turn::Again
             }
             Next::Authenticate(auth) => {
-                if let Some(hooked) = &mut self.hooked {
-                    let exchange = hooked.exchange.take();
-                    let (core, worker, slot) = (&self.core, &self.worker, &self.slot);
-                    let info = &hooked.info;
+                if let Some(info) = &self.info {
+                    let (core, worker) = (&self.core, &self.worker);
+                    let exchange = self.exchange.take();
                     let deferred =
-                        deferred::reauthenticate(core, worker, slot, info, *auth, exchange);
-                    hooked.deferred = Some(deferred);
+                        deferred::reauthenticate(core, worker, &self.slot, info, *auth, exchange);
+                    self.deferred = Some(deferred);
                 }
                 Turn::Again
             }
@@ -209,12 +198,14 @@ impl Online {
         }
     }
 
-    fn info(&self) -> Option<&Arc<ClientInfo>> {
-        self.hooked.as_ref().map(|hooked| &hooked.info)
-    }
-
     fn process(&self, scratch: &mut Scratch) -> Next {
-        process::process(&self.core, &self.worker, &self.slot, self.info(), scratch)
+        process::process(
+            &self.core,
+            &self.worker,
+            &self.slot,
+            self.info.as_ref(),
+            scratch,
+        )
     }
 
     /// Reads on in a packet that is too long for the shared buffer, and not beyond its end.

@@ -11,7 +11,6 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Owned, Place, PropertiesRef, Property, PropertySet};
-use crate::text::Text;
 use crate::wire::fail;
 use crate::{ReasonCode, UserProperties, Version};
 
@@ -51,7 +50,7 @@ pub struct AuthRef<'a> {
     /// Success, Continue authentication or Re-authenticate.
     pub reason: ReasonCode,
     /// The method, the same for the whole connection.
-    pub authentication_method: Text<'a>,
+    pub authentication_method: &'a str,
     /// All properties, the method included.
     pub properties: PropertiesRef<'a>,
 }
@@ -131,17 +130,15 @@ impl PropertySet for Auth {
     }
 
     fn each(&self, mut visit: impl FnMut(Property<'_>)) {
-        visit(Property::AuthenticationMethod(
-            self.authentication_method.borrow(),
-        ));
+        visit(Property::AuthenticationMethod(&self.authentication_method));
         if let Some(data) = &self.authentication_data {
             visit(Property::AuthenticationData(data));
         }
         if let Some(text) = &self.reason_string {
-            visit(Property::ReasonString(text.borrow()));
+            visit(Property::ReasonString(text));
         }
         for (name, value) in &self.user_properties {
-            visit(Property::UserProperty((name.borrow(), value.borrow())));
+            visit(Property::UserProperty((name, value)));
         }
     }
 }

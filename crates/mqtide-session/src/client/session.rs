@@ -68,11 +68,10 @@ impl<M: Deliverable + Clone> ClientSession<M> {
     }
 
     /// The session as a value, also in the middle of its flows. Operations do not survive in it: who
-    /// restores it learns what became of a message by its [key](Operation::key). A message that
-    /// arrived and is not completed will be delivered again.
+    /// restores it learns what became of a message by its [key](Operation::key).
     pub fn export(&self) -> ClientState<M> {
         ClientState {
-            session: SessionState::of(&self.endpoint.outbound, self.endpoint.inbound.owned()),
+            session: SessionState::of(&self.endpoint.outbound, &self.endpoint.inbound),
             established: self.established,
             session_expiry_interval: self.session_expiry,
         }
@@ -109,12 +108,7 @@ impl<M: Deliverable + Clone> ClientSession<M> {
                 .check_answers()
                 .and_then(|()| self.take_in(packet)),
         };
-        taken.map_err(|violation| {
-            if let Stage::Connecting(_) = self.stage {
-                self.stage = Stage::Offline;
-            }
-            self.endpoint.fail(violation)
-        })
+        taken.map_err(|violation| self.endpoint.fail(violation))
     }
 
     fn take_in(&mut self, packet: Packet) -> Result<(), Violation> {
@@ -225,9 +219,7 @@ impl<M: Deliverable + Clone> ClientSession<M> {
     /// The next packet to write, in order. `None` when there is nothing to write, for now.
     ///
     /// Message Expiry, Receive Maximum, Maximum Packet Size and topic aliases are decided here, so
-    /// take a packet only when the network has room for it. This may record store operations: with
-    /// [`Settings::durable`](crate::Settings::durable), drain [`poll_store`](Self::poll_store)
-    /// afterwards.
+    /// take a packet only when the network has room for it.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Outgoing<M>> {
         let online = matches!(self.stage, Stage::Online(_));
         if online && self.endpoint.line() == Line::Open {
@@ -253,7 +245,7 @@ impl<M: Deliverable + Clone> ClientSession<M> {
         self.endpoint.store.poll()
     }
 
-    /// All store operations up to this ticket are durable. What they held back can leave now.
+    /// All store operations up to this ticket are durable.
     pub fn handle_durable(&mut self, ticket: Ticket) {
         self.endpoint.handle_durable(ticket);
     }

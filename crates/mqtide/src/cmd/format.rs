@@ -13,8 +13,8 @@ use crate::failure::Failure;
 /// Flags about the output.
 #[derive(Debug, Default, Args)]
 pub(crate) struct FormatArgs {
-    /// Print the topic before each message.
-    #[arg(short, long, conflicts_with = "format")]
+    /// Print the topic before each message, unless a format says otherwise.
+    #[arg(short, long)]
     verbose: bool,
     /// How to print a message: `json`, or a text such as '%t %p' (see below).
     #[arg(short = 'F', long, value_name = "FORMAT", allow_hyphen_values = true)]
