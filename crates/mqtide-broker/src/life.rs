@@ -111,7 +111,7 @@ impl Core {
             session,
             session_present,
             will,
-        } = request.accept(now, acceptance, parked);
+        } = request.accept(now, acceptance, parked.map(|parked| *parked));
         let mut aftermath = Aftermath::default();
         aftermath.wills.extend(will.map(|will| (will, old_info)));
         let info = self.hooks.interest().publish.then(|| Arc::new(info));
@@ -142,7 +142,10 @@ impl Core {
         };
         self.count_offline();
         let version = link.version;
-        if let Some(packet) = state.session.as_mut().and_then(ServerSession::take_over)
+        if let Some(packet) = state
+            .session
+            .as_mut()
+            .and_then(|session| session.take_over())
             && !link.is_blocked()
         {
             let (mut output, mut tally) = Default::default();
@@ -170,7 +173,7 @@ impl Core {
     ) -> u32 {
         state.life = Life::Alive;
         state.epoch += 1;
-        state.session = Some(session);
+        state.session = Some(Box::new(session));
         state.link = Some(Box::new(link));
         if info.is_some() {
             state.extras.get_or_insert_default().info = info;

@@ -21,12 +21,14 @@ use crate::routing::expiry;
 #[derive(Clone, Debug)]
 pub(crate) struct Publication(ThinArc<Header, u8>);
 
+/// The payload is what is left of the allocation.
 #[derive(Debug, Default)]
 struct Header {
     rare: Option<Box<Rare>>,
     properties_len: u32,
-    payload_len: u32,
     topic_len: u16,
+    /// Bytes at the end that are not used.
+    spare: u16,
 }
 
 /// What few messages have.
@@ -64,7 +66,7 @@ impl Publication {
             .parts()
             .iter()
             .for_each(|part| bytes.extend_from_slice(part));
-        Publication(ThinArc::from_header_and_slice(content.header(), &bytes))
+        Publication(ThinArc::from_header_and_slice(content.header(0), &bytes))
     }
 
     /// A message in the codec's form, which arrives `now`.
@@ -145,7 +147,7 @@ impl Publication {
             Some(payload) => payload,
             None => {
                 let start = self.topic_len() + self.header().properties_len as usize;
-                &self.0.slice[start..][..self.header().payload_len as usize]
+                &self.0.slice[start..self.0.slice.len() - usize::from(self.header().spare)]
             }
         }
     }
@@ -188,7 +190,7 @@ impl Publication {
             if room < needed || room > needed * 2 + POOL_GRANULE {
                 return false;
             }
-            *inner.header_mut() = content.header();
+            *inner.header_mut() = content.header(room - needed);
             let mut rest = inner.slice_mut();
             for part in content.parts() {
                 let (place, behind) = rest.split_at_mut(part.len());
@@ -207,7 +209,7 @@ impl Deliverable for Publication {
     }
 
     fn payload_len(&self) -> usize {
-        self.header().payload_len as usize
+        self.payload().len()
     }
 
     fn properties_len(&self) -> usize {
@@ -220,19 +222,20 @@ impl Deliverable for Publication {
 }
 
 impl Content<'_> {
-    fn header(&self) -> Header {
+    fn header(&self, spare: usize) -> Header {
         let shared = match &self.payload {
             Payload::Borrowed(_) => None,
             Payload::Shared(bytes) => Some(bytes.clone()),
         };
         let expires_at = self.expires_at;
         let is_rare = shared.is_some() || expires_at.is_some();
-        // No packet is longer than 256 MiB, and no topic longer than 65,535 bytes.
+        // No packet is longer than 256 MiB, and no topic longer than 65,535 bytes. Only small allocations of the
+        // pool have bytes to spare.
         Header {
             rare: is_rare.then(|| Box::new(Rare { expires_at, shared })),
             properties_len: u32::try_from(self.properties.len()).unwrap_or(u32::MAX),
-            payload_len: u32::try_from(self.payload.as_slice().len()).unwrap_or(u32::MAX),
             topic_len: u16::try_from(self.topic.len()).unwrap_or(u16::MAX),
+            spare: u16::try_from(spare).unwrap_or(u16::MAX),
         }
     }
 
@@ -246,15 +249,6 @@ impl Content<'_> {
 
     fn inline_len(&self) -> usize {
         self.parts().iter().map(|part| part.len()).sum()
-    }
-}
-
-impl Payload<'_> {
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        match self {
-            Payload::Borrowed(bytes) => bytes,
-            Payload::Shared(bytes) => bytes,
-        }
     }
 }
 
@@ -282,8 +276,12 @@ impl Pool {
             .parts()
             .iter()
             .for_each(|part| bytes.extend_from_slice(part));
+        let spare = room - bytes.len();
         bytes.resize(room, 0);
-        Publication(ThinArc::from_header_and_slice(content.header(), &bytes))
+        Publication(ThinArc::from_header_and_slice(
+            content.header(spare),
+            &bytes,
+        ))
     }
 
     pub(crate) fn put_back(&mut self, publication: Publication) {
@@ -365,6 +363,6 @@ mod tests {
     #[test]
     fn it_is_one_pointer() {
         assert_eq!(size_of::<Publication>(), 8);
-        assert_eq!(size_of::<Header>(), 24);
+        assert_eq!(size_of::<Header>(), 16);
     }
 }

@@ -39,7 +39,8 @@ pub(crate) struct State {
     is_listed: bool,
     /// The deadline that some worker's timer has of it.
     armed: Tick,
-    pub(crate) session: Option<ServerSession<Publication>>,
+    /// Apart, so that it can go as soon as it has ended, though a timer may hold on to the slot.
+    pub(crate) session: Option<Box<ServerSession<Publication>>>,
     pub(crate) link: Option<Box<Link>>,
     pub(crate) extras: Option<Box<Extras>>,
 }
@@ -314,7 +315,11 @@ impl State {
 
     /// Asks for the next deadline of the session.
     pub(crate) fn rearm(&mut self, slot: &Arc<Slot>, now: Instant, worker: &Worker) {
-        if let Some(at) = self.session.as_ref().and_then(ServerSession::poll_timeout) {
+        if let Some(at) = self
+            .session
+            .as_ref()
+            .and_then(|session| session.poll_timeout())
+        {
             self.arm(slot, at, now, worker);
         }
     }

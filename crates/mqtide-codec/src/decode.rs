@@ -27,7 +27,7 @@ use crate::{Sender, Version};
 pub fn decode(frame: Frame, options: impl Into<DecodeOptions>) -> Result<Packet, DecodeError> {
     let options = options.into();
     if frame.packet_type() == PacketType::Publish {
-        return Publish::decode(frame, options).map(Packet::Publish);
+        return Ok(Packet::Publish(Publish::decode(frame, options)?));
     }
     decode_others(&frame, options)
 }

@@ -155,16 +155,15 @@ impl Framer {
             return Ok(None);
         };
         let packet_type = check_first_byte(first, self.version, self.leniency)?;
-        let Some((remaining_length, len)) = remaining_length(rest)? else {
+        let Some(length) = RemainingLength::parse(rest)? else {
             return Ok(None);
         };
         let header = FrameHeader {
             packet_type,
             first,
-            header_len: 1 + len,
-            remaining_length,
+            length,
         };
-        header.check_length(self.version, self.leniency)?;
+        length.check(self.version, self.leniency)?;
         if header.packet_len() > self.max_packet_size as usize {
             let kind = DecodeErrorKind::PacketTooLarge;
             return Err(DecodeError::new(kind, Field::RemainingLength, 1));
@@ -178,8 +177,7 @@ impl Framer {
 pub struct FrameHeader {
     packet_type: PacketType,
     first: u8,
-    header_len: u8,
-    remaining_length: u32,
+    length: RemainingLength,
 }
 
 impl FrameHeader {
@@ -195,12 +193,12 @@ impl FrameHeader {
 
     /// Bytes of the fixed header: 2 to 5.
     pub const fn header_len(&self) -> usize {
-        self.header_len as usize
+        1 + self.length.bytes as usize
     }
 
     /// Bytes after the fixed header.
     pub const fn remaining_length(&self) -> usize {
-        self.remaining_length as usize
+        self.length.value as usize
     }
 
     /// Bytes of the whole packet, which is what Maximum Packet Size limits.
@@ -208,27 +206,14 @@ impl FrameHeader {
         self.header_len() + self.remaining_length()
     }
 
-    /// Judges the header by a version that was perhaps unknown to the framer.
+    /// Judges the header by a version that was perhaps unknown to the framer. The first byte of
+    /// PUBLISH is the same in all versions.
     #[inline]
     pub(crate) fn check(&self, version: Version, leniency: Leniency) -> Result<(), DecodeError> {
-        check_first_byte(self.first, Some(version), leniency)?;
-        self.check_length(Some(version), leniency)
-    }
-
-    /// MQTT 5.0 demands the shortest form (MQTT-1.5.5-1), the earlier versions do not.
-    #[inline]
-    fn check_length(
-        &self,
-        version: Option<Version>,
-        leniency: Leniency,
-    ) -> Result<(), DecodeError> {
-        let shortest = crate::wire::variable_byte_integer_len(self.remaining_length());
-        let is_strict = version == Some(Version::V5) && !leniency.long_remaining_length;
-        if is_strict && self.header_len() != 1 + shortest {
-            let kind = DecodeErrorKind::VariableByteIntegerNotShortest;
-            return Err(DecodeError::new(kind, Field::RemainingLength, 1));
+        if self.packet_type != PacketType::Publish {
+            check_first_byte(self.first, Some(version), leniency)?;
         }
-        Ok(())
+        self.length.check(Some(version), leniency)
     }
 
     fn body_of(&self, mut packet: Bytes) -> Bytes {
@@ -269,8 +254,10 @@ impl Frame {
         }
     }
 
+    /// The body without its first bytes.
     #[inline]
-    pub(crate) fn into_body(self) -> Bytes {
+    pub(crate) fn into_body_from(mut self, at: usize) -> Bytes {
+        self.body.advance(at);
         self.body
     }
 }
@@ -307,9 +294,82 @@ impl<'a> FrameRef<'a> {
     }
 }
 
+/// A Remaining Length as it was received (MQTT 5.0 §2.1.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct RemainingLength {
+    value: u32,
+    /// How many bytes it takes: 1 to 4.
+    bytes: u8,
+    is_shortest: bool,
+}
+
+impl RemainingLength {
+    /// Reads a length in any form; `None` if it is incomplete.
+    #[inline]
+    fn parse(bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
+        match bytes {
+            [] => Ok(None),
+            [value @ 0..0x80, ..] => Ok(Some(Self {
+                value: u32::from(*value),
+                bytes: 1,
+                is_shortest: true,
+            })),
+            [low, high @ 0..0x80, ..] => Ok(Some(Self {
+                value: u32::from(low & 0x7F) | u32::from(*high) << 7,
+                bytes: 2,
+                is_shortest: *high != 0,
+            })),
+            _ => Self::parse_long(bytes),
+        }
+    }
+
+    fn parse_long(bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
+        let (mut value, mut len) = (0, 0);
+        for &byte in bytes.iter().take(4) {
+            value |= u32::from(byte & 0x7F) << (7 * len);
+            len += 1;
+            if byte & 0x80 == 0 {
+                return Ok(Some(Self {
+                    value,
+                    bytes: len,
+                    is_shortest: byte != 0,
+                }));
+            }
+        }
+        if len == 4 {
+            let kind = DecodeErrorKind::VariableByteIntegerTooLong;
+            return Err(DecodeError::new(kind, Field::RemainingLength, 1));
+        }
+        Ok(None)
+    }
+
+    /// MQTT 5.0 demands the shortest form (MQTT-1.5.5-1), the earlier versions do not.
+    #[inline]
+    fn check(self, version: Option<Version>, leniency: Leniency) -> Result<(), DecodeError> {
+        if self.is_shortest || version != Some(Version::V5) || leniency.long_remaining_length {
+            return Ok(());
+        }
+        let kind = DecodeErrorKind::VariableByteIntegerNotShortest;
+        Err(DecodeError::new(kind, Field::RemainingLength, 1))
+    }
+}
+
 /// Judges type and flags (MQTT 5.0 §2.1.2, §2.1.3).
 #[inline]
 fn check_first_byte(
+    first: u8,
+    version: Option<Version>,
+    leniency: Leniency,
+) -> Result<PacketType, DecodeError> {
+    // Bit n: the first byte 0x30 + n is that of a PUBLISH without fault.
+    const FAULTLESS: u16 = 0b0011_1100_0011_1111;
+    if first >> 4 == PacketType::Publish as u8 && FAULTLESS >> (first & 0x0F) & 1 != 0 {
+        return Ok(PacketType::Publish);
+    }
+    check_any_first_byte(first, version, leniency)
+}
+
+fn check_any_first_byte(
     first: u8,
     version: Option<Version>,
     leniency: Leniency,
@@ -338,20 +398,219 @@ fn check_first_byte(
     }
 }
 
-/// The Remaining Length and its bytes, in any form of up to four bytes; `None` if it is incomplete.
-#[inline]
-fn remaining_length(bytes: &[u8]) -> Result<Option<(u32, u8)>, DecodeError> {
-    let (mut value, mut len) = (0, 0);
-    for &byte in bytes.iter().take(4) {
-        value |= u32::from(byte & 0x7F) << (7 * len);
-        len += 1;
-        if byte & 0x80 == 0 {
-            return Ok(Some((value, len)));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{VERSIONS, hex, refused};
+    use crate::{DecodeOptions, Sender, decode, decode_connect};
+
+    fn first(digits: &str, mut framer: Framer) -> Result<Option<FrameHeader>, DecodeError> {
+        let bytes = hex(digits);
+        Ok(framer
+            .next_frame_ref(&bytes)?
+            .map(|(frame, _)| frame.header()))
+    }
+
+    fn kind(digits: &str, framer: Framer) -> Option<DecodeErrorKind> {
+        first(digits, framer).err().map(|error| error.kind())
+    }
+
+    /// MQTT-2.1.3-1, MQTT-3.6.1-1, MQTT-3.8.1-1, MQTT-3.10.1-1, MQTT-3.14.1-1, MQTT-3.15.1-1,
+    /// v3.1.1 MQTT-2.2.2-1, v3.1.1 MQTT-2.2.2-2, v3.1.1 MQTT-3.6.1-1
+    #[test]
+    fn flags_are_judged_at_the_first_byte() {
+        for byte in (0x10..=0xFF).filter(|byte| byte >> 4 != 3) {
+            let digits = std::format!("{byte:02x}");
+            let packet = PacketType::from_u8(byte >> 4).unwrap();
+            let is_right = byte & 0x0F == packet.flags();
+            assert_eq!(
+                first(&digits, Framer::new(Version::V5)).is_ok(),
+                is_right,
+                "{digits}"
+            );
+            let is_v311 = is_right && packet != PacketType::Auth;
+            assert_eq!(
+                first(&digits, Framer::new(Version::V311)).is_ok(),
+                is_v311,
+                "{digits}"
+            );
+            // MQTT 3.1 does not use the flags of packets other than PUBLISH.
+            let is_v31 = packet != PacketType::Auth;
+            assert_eq!(
+                first(&digits, Framer::new(Version::V31)).is_ok(),
+                is_v31,
+                "{digits}"
+            );
         }
     }
-    if len == 4 {
-        let kind = DecodeErrorKind::VariableByteIntegerTooLong;
-        return Err(DecodeError::new(kind, Field::RemainingLength, 1));
+
+    #[test]
+    fn type_0_is_reserved() {
+        for version in VERSIONS {
+            let expected = Some(DecodeErrorKind::ReservedPacketType);
+            assert_eq!(kind("00", Framer::new(version)), expected);
+        }
+        let expected = Some(DecodeErrorKind::ReservedPacketType);
+        assert_eq!(kind("0F 00", Framer::unknown_version()), expected);
     }
-    Ok(None)
+
+    /// MQTT-1.5.5-1
+    #[test]
+    fn lengths() {
+        for (digits, value) in [
+            ("C0 00", 0),
+            ("30 7F", 127),
+            ("30 80 01", 128),
+            ("30 FF 7F", 16_383),
+            ("30 80 80 01", 16_384),
+            ("30 FF FF 7F", 2_097_151),
+            ("30 80 80 80 01", 2_097_152),
+            ("30 FF FF FF 7F", 268_435_455),
+        ] {
+            let mut framer = Framer::new(Version::V5);
+            let bytes = hex(digits);
+            let frame = framer.next_frame_ref(&bytes).unwrap();
+            assert_eq!(frame.is_some(), value == 0, "{digits}");
+            if value > 0 {
+                assert_eq!(framer.needed(), value, "{digits}");
+            }
+        }
+    }
+
+    /// MQTT-1.5.5-1
+    #[test]
+    fn a_fifth_byte_is_not_waited_for() {
+        for version in VERSIONS {
+            let expected = Some(DecodeErrorKind::VariableByteIntegerTooLong);
+            assert_eq!(kind("30 FF FF FF 80", Framer::new(version)), expected);
+            assert_eq!(kind("30 FF FF FF", Framer::new(version)), None);
+        }
+    }
+
+    /// MQTT-1.5.5-1. MQTT 3.1 and 3.1.1 do not forbid longer forms.
+    #[test]
+    fn longer_forms_are_refused_in_mqtt_5() {
+        for digits in ["C0 80 00", "C0 80 80 00", "C0 80 80 80 00"] {
+            let expected = Some(DecodeErrorKind::VariableByteIntegerNotShortest);
+            assert_eq!(kind(digits, Framer::new(Version::V5)), expected);
+            for version in [Version::V31, Version::V311] {
+                assert_eq!(kind(digits, Framer::new(version)), None);
+            }
+            let mut framer = Framer::new(Version::V5);
+            let leniency = Leniency {
+                long_remaining_length: true,
+                ..Leniency::NONE
+            };
+            framer.set_leniency(leniency);
+            assert_eq!(kind(digits, framer), None);
+        }
+    }
+
+    #[test]
+    fn a_connect_is_judged_when_its_version_is_known() {
+        let read = |digits: &str| {
+            let mut bytes = Bytes::from(hex(digits));
+            let frame = Framer::unknown_version()
+                .next_frame_of(&mut bytes)?
+                .unwrap();
+            decode_connect(&frame, Leniency::NONE)
+        };
+        let v311 = "8D 00 0004 4D515454 04 02 003C 0001 61";
+        assert!(read(&["10", v311].concat()).is_ok());
+        let v5 = "8E 00 0004 4D515454 05 02 003C 00 0001 61";
+        let error = read(&["10", v5].concat()).unwrap_err();
+        assert_eq!(
+            error.kind(),
+            DecodeErrorKind::VariableByteIntegerNotShortest
+        );
+        let error = read("11 0D 0004 4D515454 04 02 003C 0001 61").unwrap_err();
+        assert_eq!(error.kind(), DecodeErrorKind::InvalidHeaderFlags);
+        assert!(read("1F 0F 0006 4D5149736470 03 02 003C 0001 61").is_ok());
+        assert_eq!(
+            read("C0 00").unwrap_err().kind(),
+            DecodeErrorKind::WrongSender
+        );
+    }
+
+    #[test]
+    fn the_size_limit_acts_before_the_packet_arrives() {
+        let mut framer = Framer::new(Version::V5);
+        framer.set_max_packet_size(100);
+        assert_eq!(kind("30 62", framer.clone()), None);
+        let error = first("30 63", framer).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.reason().as_u8()),
+            (DecodeErrorKind::PacketTooLarge, 0x95)
+        );
+        assert_eq!(error.class(), crate::ErrorClass::TooLarge);
+        assert_eq!(first("30 FF FF FF 7F", Framer::new(Version::V5)), Ok(None));
+    }
+
+    #[test]
+    fn an_incomplete_packet_stays_in_the_buffer() {
+        let mut framer = Framer::new(Version::V311);
+        let mut buffer = BytesMut::new();
+        assert_eq!(
+            (framer.next_frame(&mut buffer), framer.needed()),
+            (Ok(None), 2)
+        );
+        let packet = hex("30 07 00 03 61 2F 62 68 69");
+        for (at, byte) in packet.iter().enumerate() {
+            assert_eq!(framer.next_frame(&mut buffer), Ok(None));
+            if at >= 2 {
+                assert_eq!(framer.needed(), packet.len() - at);
+            }
+            buffer.extend_from_slice(&[*byte]);
+        }
+        let frame = framer.next_frame(&mut buffer).unwrap().unwrap();
+        assert_eq!((frame.header().packet_len(), buffer.len()), (9, 0));
+    }
+
+    #[test]
+    fn pings_are_empty() {
+        for version in VERSIONS {
+            crate::testing::golden("C0 00", version, crate::Packet::Pingreq);
+            crate::testing::golden("D0 00", version, crate::Packet::Pingresp);
+            for digits in ["C0 01 00", "D0 01 00"] {
+                let kind = DecodeErrorKind::TrailingBytes;
+                refused(digits, version, kind, 0x81, Field::Packet);
+            }
+        }
+    }
+
+    #[test]
+    fn packets_travel_in_one_direction() {
+        let wrong = |digits, sender| {
+            let options = DecodeOptions::new(Version::V5).from_sender(sender);
+            refused(
+                digits,
+                options,
+                DecodeErrorKind::WrongSender,
+                0x82,
+                Field::FixedHeader,
+            );
+        };
+        for digits in [
+            "82 07 00 0A 00 00 01 61 00",
+            "A2 06 00 0B 00 00 01 61",
+            "C0 00",
+        ] {
+            wrong(digits, Sender::Server);
+        }
+        for digits in [
+            "20 03 00 00 00",
+            "90 04 00 0A 00 00",
+            "B0 04 00 0B 00 00",
+            "D0 00",
+        ] {
+            wrong(digits, Sender::Client);
+        }
+        let mut bytes = Bytes::from(hex("C0 00"));
+        let frame = Framer::new(Version::V5)
+            .next_frame_of(&mut bytes)
+            .unwrap()
+            .unwrap();
+        let options = DecodeOptions::new(Version::V5).from_sender(Sender::Client);
+        assert_eq!(decode(frame, options), Ok(crate::Packet::Pingreq));
+    }
 }

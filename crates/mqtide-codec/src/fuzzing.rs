@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use crate::decode::collect;
 use crate::packet::{PublishParts, PublishRef};
 use crate::property::{PropertiesRef, PropertySet};
+use crate::text::Text;
 use crate::{
     DecodeError, DecodeOptions, Delivery, Frame, FrameRef, Framer, Leniency, Packet, PacketRef,
     PacketType, Publish, PublishTopic, PublishTopicRef, ReasonCode, Sender, SubscriptionOptions,
@@ -316,12 +317,9 @@ fn gathered<S: PropertySet + Default>(
 fn compare_content(packet: &Packet, borrowed: PacketRef<'_>, body: &Bytes) {
     match (packet, borrowed) {
         (Packet::Connect(a), PacketRef::Connect(b)) => {
-            let texts = (
-                &*a.client_identifier,
-                a.user_name.as_deref(),
-                a.password.as_deref(),
-            );
-            assert_eq!(texts, (b.client_identifier, b.user_name, b.password));
+            assert_eq!(b.client_identifier, &*a.client_identifier);
+            assert_eq!(a.user_name.as_deref(), b.user_name.as_deref());
+            assert_eq!(a.password.as_deref(), b.password);
             assert_eq!((a.version, a.clean_start), (b.version, b.clean_start));
             assert_eq!(a.keep_alive, b.keep_alive);
             assert_eq!(a.properties, gathered(b.properties, body));
@@ -354,7 +352,10 @@ fn compare_content(packet: &Packet, borrowed: PacketRef<'_>, body: &Bytes) {
         (Packet::Subscribe(a), PacketRef::Subscribe(b)) => {
             assert_eq!(a.packet_identifier, b.packet_identifier);
             assert_eq!(a.properties, gathered(b.properties, body));
-            let subscriptions = a.subscriptions.iter().map(|s| (&*s.filter, s.options));
+            let subscriptions = a
+                .subscriptions
+                .iter()
+                .map(|s| (Text::of(&s.filter), s.options));
             assert!(subscriptions.eq(b.subscriptions()));
         }
         (Packet::Suback(a), PacketRef::Suback(b)) => {
@@ -364,7 +365,12 @@ fn compare_content(packet: &Packet, borrowed: PacketRef<'_>, body: &Bytes) {
         }
         (Packet::Unsubscribe(a), PacketRef::Unsubscribe(b)) => {
             assert_eq!(a.packet_identifier, b.packet_identifier);
-            assert!(a.filters.iter().map(|filter| &**filter).eq(b.filters()));
+            assert!(
+                a.filters
+                    .iter()
+                    .map(|filter| Text::of(filter))
+                    .eq(b.filters())
+            );
         }
         (Packet::Unsuback(a), PacketRef::Unsuback(b)) => {
             assert_eq!(a.packet_identifier, b.packet_identifier);
@@ -376,10 +382,8 @@ fn compare_content(packet: &Packet, borrowed: PacketRef<'_>, body: &Bytes) {
             assert_eq!(a.properties, gathered(b.properties, body));
         }
         (Packet::Auth(a), PacketRef::Auth(b)) => {
-            assert_eq!(
-                (a.reason, &*a.authentication_method),
-                (b.reason, b.authentication_method)
-            );
+            assert_eq!(a.reason, b.reason);
+            assert_eq!(b.authentication_method, &*a.authentication_method);
         }
         (Packet::Pingreq, PacketRef::Pingreq) | (Packet::Pingresp, PacketRef::Pingresp) => {}
         (packet, borrowed) => panic!("{packet:?} is not {borrowed:?}"),

@@ -23,6 +23,9 @@ mod qos;
 mod reason;
 #[cfg(test)]
 mod testing;
+mod text;
+#[cfg(feature = "tokio-util")]
+mod tokio_util;
 mod user_properties;
 mod version;
 mod wire;
@@ -44,5 +47,8 @@ pub use crate::packet::{
 pub use crate::property::{Properties, PropertiesRef, Property};
 pub use crate::qos::{InvalidQoS, QoS};
 pub use crate::reason::{ReasonCode, Sender};
+pub use crate::text::Text;
+#[cfg(feature = "tokio-util")]
+pub use crate::tokio_util::{CodecError, PacketCodec};
 pub use crate::user_properties::UserProperties;
 pub use crate::version::Version;

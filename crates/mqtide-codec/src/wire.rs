@@ -9,6 +9,7 @@ use nom::number::complete::{be_u8, be_u16, be_u32};
 use nom::{Err, IResult};
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
+use crate::text::{Text, has_nul};
 
 /// The largest number that a variable byte integer holds (MQTT 5.0 §1.5.5).
 pub(crate) const MAX_VARIABLE_BYTE_INTEGER: usize = 268_435_455;
@@ -117,17 +118,11 @@ pub(crate) fn binary(input: &[u8], field: Field) -> Parsed<'_, &[u8]> {
 
 /// A UTF-8 Encoded String (MQTT 5.0 §1.5.4).
 #[inline]
-pub(crate) fn text(input: &[u8], field: Field) -> Parsed<'_, &str> {
+pub(crate) fn text(input: &[u8], field: Field) -> Parsed<'_, Text<'_>> {
     let (rest, bytes) = binary(input, field)?;
-    match core::str::from_utf8(bytes) {
-        Err(error) => {
-            let at = &bytes[error.valid_up_to()..];
-            fail(DecodeErrorKind::InvalidUtf8, field, at)
-        }
-        Ok(text) => match nul_position(bytes) {
-            Some(at) => fail(DecodeErrorKind::NulCharacter, field, &bytes[at..]),
-            None => Ok((rest, text)),
-        },
+    match Text::check(bytes) {
+        Ok(text) => Ok((rest, text)),
+        Err((kind, at)) => fail(kind, field, &bytes[at..]),
     }
 }
 
@@ -164,6 +159,13 @@ fn invalid_topic<T>(
 /// A Variable Byte Integer in its shortest form (MQTT 5.0 §1.5.5).
 #[inline]
 pub(crate) fn variable_byte_integer(input: &[u8], field: Field) -> Parsed<'_, u32> {
+    match input {
+        [value @ 0..0x80, rest @ ..] => Ok((rest, u32::from(*value))),
+        _ => long_variable_byte_integer(input, field),
+    }
+}
+
+fn long_variable_byte_integer(input: &[u8], field: Field) -> Parsed<'_, u32> {
     let (mut value, mut rest) = (0, input);
     for shift in [0, 7, 14, 21] {
         let (after, byte) = byte(rest, field)?;
@@ -183,15 +185,6 @@ pub(crate) fn variable_byte_integer(input: &[u8], field: Field) -> Parsed<'_, u3
     fail(DecodeErrorKind::VariableByteIntegerTooLong, field, input)
 }
 
-#[inline]
-fn nul_position(bytes: &[u8]) -> Option<usize> {
-    if bytes.iter().fold(false, |found, &byte| found | (byte == 0)) {
-        memchr::memchr(0, bytes)
-    } else {
-        None
-    }
-}
-
 /// A part of received bytes as bytes of its own, sharing the buffer. `part` lies inside `owner`.
 #[inline]
 pub(crate) fn share(owner: &Bytes, part: &[u8]) -> Bytes {
@@ -200,9 +193,10 @@ pub(crate) fn share(owner: &Bytes, part: &[u8]) -> Bytes {
 
 /// [`share`] for text.
 #[inline]
-pub(crate) fn share_text(owner: &Bytes, text: &str) -> ByteString {
+pub(crate) fn share_text(owner: &Bytes, text: Text<'_>) -> ByteString {
     // Text cannot fail the check; if it did, a copy is as good.
-    ByteString::try_from(share(owner, text.as_bytes())).unwrap_or_else(|_| ByteString::from(text))
+    let shared = ByteString::try_from(share(owner, text.as_bytes()));
+    shared.unwrap_or_else(|_| ByteString::from(text.as_str()))
 }
 
 /// Bytes that a variable byte integer takes.
@@ -227,11 +221,11 @@ pub(crate) fn binary_len(bytes: &[u8], field: Field) -> Result<usize, EncodeErro
 
 /// Bytes that text takes.
 #[inline]
-pub(crate) fn text_len(text: &str, field: Field) -> Result<usize, EncodeError> {
-    if nul_position(text.as_bytes()).is_some() {
+pub(crate) fn text_len(text: &[u8], field: Field) -> Result<usize, EncodeError> {
+    if has_nul(text) {
         return Err(EncodeError::NulCharacter(field));
     }
-    binary_len(text.as_bytes(), field)
+    binary_len(text, field)
 }
 
 /// Writes binary data whose length was checked by [`binary_len`].

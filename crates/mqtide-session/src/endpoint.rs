@@ -138,7 +138,9 @@ impl<M: Deliverable + Clone> Endpoint<M> {
         self.explain = explain;
         self.line = Line::Open;
         self.control.clear();
-        self.store.enable(settings.durable && lasting);
+        // What is stored of a session must be cleared from there when it ends.
+        self.store
+            .enable(settings.durable && (lasting || self.store.is_on()));
         let own = settings.limits.in_force(version);
         let alias_maximum = peer.topic_alias_maximum.min(settings.send_alias_maximum);
         self.outbound_aliases =

@@ -174,6 +174,16 @@ impl Inbound {
         self.held.contains(id) || self.at_least_once.contains(id)
     }
 
+    /// Whether the identifier is held for QoS 2.
+    pub(crate) fn holds(&self, id: PacketIdentifier) -> bool {
+        self.held.contains(id)
+    }
+
+    /// The identifiers held for QoS 2 whose messages their owner has taken over.
+    pub(crate) fn owned(&self) -> impl Iterator<Item = PacketIdentifier> {
+        self.held().filter(|id| !self.exactly_once.is_pending(*id))
+    }
+
     /// The identifiers held for QoS 2.
     pub(crate) fn held(&self) -> impl Iterator<Item = PacketIdentifier> {
         self.held.iter().map(|held| held.id)

@@ -120,7 +120,8 @@ pub enum Overflow {
     /// The message that would be added.
     #[default]
     DropNewest,
-    /// The messages that have waited longest, as many as it takes.
+    /// The messages that have waited longest, as many as it takes: QoS 0 first, and for a message of
+    /// QoS 0 no others.
     DropOldest,
 }
 

@@ -10,6 +10,7 @@
 //! a released one that was carried over from an earlier connection counts from the start, so that the
 //! peer can never count more than it allows, whichever way it counts (MQTT 5.0 §4.9).
 
+mod carry_over;
 mod flight;
 mod measure;
 
@@ -23,7 +24,7 @@ pub(crate) use self::measure::Wire;
 use crate::packet_id::{Lane, PacketIdentifiers};
 use crate::store::StoreLog;
 use crate::{
-    Deliverable, Delivery, DeliveryKey, Overflow, QueueLimits, Refused, StoreOp, Ticket, Violation,
+    Deliverable, Delivery, DeliveryKey, Overflow, QueueLimits, StoreOp, Ticket, Violation,
 };
 
 /// The sending half of a session.
@@ -87,49 +88,6 @@ impl<M: Deliverable + Clone> Outbound<M> {
         }
     }
 
-    /// A connection begins: the quota is fresh, and everything that is in flight will be written
-    /// again, in the order in which it was first `[MQTT-4.4.0-1]`, `[MQTT-4.6.0-1]`.
-    pub(crate) fn connect(&mut self, maximum: u16, keep: bool) {
-        self.maximum = maximum.max(1);
-        self.keep = keep;
-        self.unwritten = self.flights.first(Lane::Published);
-        self.open = u16::try_from(self.flights.len(Lane::Released)).unwrap_or(u16::MAX);
-        let mut at = self.flights.first(Lane::Released);
-        while let Some(id) = at {
-            at = self.flights.after(id);
-            self.flights
-                .lookup(id)
-                .into_iter()
-                .for_each(|(_, flight)| flight.counted = true);
-        }
-    }
-
-    /// The connection is gone.
-    pub(crate) fn disconnect(&mut self, keep_at_most_once: bool, fates: &mut impl FnMut(Fate)) {
-        self.unwritten = None;
-        let mut at = self.flights.first(Lane::Published);
-        while let Some(id) = at {
-            at = self.flights.after(id);
-            self.flights
-                .lookup(id)
-                .into_iter()
-                .for_each(|(_, flight)| flight.counted = false);
-        }
-        if !keep_at_most_once {
-            for queued in self.at_most_once.drain(..) {
-                self.queued_bytes -= queued.bytes();
-                fates(queued.dropped(DropReason::Offline));
-            }
-        }
-    }
-
-    /// The PUBRELs to send again, in the order of their PUBRECs `[MQTT-4.6.0-4]`.
-    pub(crate) fn released(&self) -> impl Iterator<Item = (PacketIdentifier, Ticket)> {
-        self.flights
-            .iter(Lane::Released)
-            .map(|(id, flight)| (id, flight.gate))
-    }
-
     /// Takes a message over, within the bounds.
     pub(crate) fn enqueue(
         &mut self,
@@ -142,7 +100,7 @@ impl<M: Deliverable + Clone> Outbound<M> {
             key: DeliveryKey(self.next_key),
             delivery,
         };
-        self.make_room(queued.bytes(), limits, store, fates)?;
+        self.make_room(&queued, limits, store, fates)?;
         self.next_key += 1;
         self.queued_bytes += queued.bytes();
         let key = queued.key;
@@ -156,25 +114,32 @@ impl<M: Deliverable + Clone> Outbound<M> {
         Ok(key)
     }
 
+    /// Makes room for a newcomer, if the policy lets others give way: QoS 0 first, and QoS 1 and 2
+    /// never for a message of QoS 0.
     fn make_room(
         &mut self,
-        bytes: u64,
+        newcomer: &Queued<M>,
         limits: &QueueLimits,
         store: &mut StoreLog<M>,
         fates: &mut impl FnMut(Fate),
     ) -> Result<(), DropReason> {
-        let full = |this: &Self| {
-            this.queued() >= limits.messages as usize
-                || this.queued_bytes + bytes > u64::from(limits.bytes)
-        };
-        while full(self) {
-            let oldest = match limits.overflow {
-                Overflow::DropOldest => self.pop_oldest(),
-                Overflow::DropNewest => None,
+        let bytes = newcomer.bytes();
+        if bytes > u64::from(limits.bytes) {
+            return Err(DropReason::QueueFull);
+        }
+        while self.queued() >= limits.messages as usize
+            || self.queued_bytes + bytes > u64::from(limits.bytes)
+        {
+            let gives_way = match (limits.overflow, newcomer.delivery.qos) {
+                (Overflow::DropNewest, _) => None,
+                (Overflow::DropOldest, QoS::AtMostOnce) => self.at_most_once.pop_front(),
+                (Overflow::DropOldest, _) => self
+                    .at_most_once
+                    .pop_front()
+                    .or_else(|| self.acknowledged.pop_front()),
             };
-            let Some(oldest) = oldest else {
-                return Err(DropReason::QueueFull);
-            };
+            let oldest = gives_way.ok_or(DropReason::QueueFull)?;
+            self.queued_bytes -= oldest.bytes();
             self.drop_queued(&oldest, DropReason::QueueFull, store, fates);
         }
         Ok(())
@@ -309,8 +274,10 @@ impl<M: Deliverable + Clone> Outbound<M> {
         let id = match self.flights.allocate(Lane::Published, Flight::new(queued)) {
             Ok(id) => id,
             Err(flight) => {
-                self.acknowledged.extend(flight.into_queued());
-                self.acknowledged.rotate_right(1);
+                flight
+                    .into_queued()
+                    .into_iter()
+                    .for_each(|queued| self.acknowledged.push_front(queued));
                 return Step::Blocked;
             }
         };
@@ -528,65 +495,6 @@ impl<M: Deliverable + Clone> Outbound<M> {
         while let Some(id) = self.flights.first(Lane::Requested) {
             self.flights.release(id);
         }
-    }
-
-    /// Everything that was not acknowledged, oldest first, leaving nothing behind.
-    pub(crate) fn take_undelivered(&mut self) -> VecDeque<Undelivered<M>> {
-        let mut undelivered = VecDeque::new();
-        for lane in [Lane::Released, Lane::Published] {
-            while let Some(id) = self.flights.first(lane) {
-                let flight = self.flights.release(id);
-                undelivered.extend(flight.map(|(_, flight)| flight.into_undelivered(lane)));
-            }
-        }
-        while let Some(queued) = self.pop_oldest() {
-            undelivered.push_back(queued.into_undelivered());
-        }
-        (self.unwritten, self.open) = (None, 0);
-        undelivered
-    }
-
-    /// Takes back a flight of an exported session.
-    pub(crate) fn restore_flight(
-        &mut self,
-        id: PacketIdentifier,
-        lane: Lane,
-        flight: Flight<M>,
-    ) -> Result<(), Refused> {
-        self.flights
-            .claim(id, lane, flight)
-            .map_err(|_| Refused::DuplicateIdentifier)
-    }
-
-    /// Takes back a message of an exported session.
-    pub(crate) fn restore_queued(&mut self, queued: Queued<M>) {
-        self.queued_bytes += queued.bytes();
-        self.acknowledged.push_back(queued);
-    }
-
-    /// The peer has lost the session: what was sent is gone with it, what was not waits again.
-    pub(crate) fn lose(&mut self, store: &mut StoreLog<M>, mut lost: impl FnMut(Lost)) {
-        while let Some(id) = self.flights.first(Lane::Released) {
-            self.finish(id, store)
-                .into_iter()
-                .for_each(|flight| lost(Lost::Owned(flight.key)));
-        }
-        let mut unsent = VecDeque::new();
-        while let Some(id) = self.flights.first(Lane::Published) {
-            match self.flights.release(id).map(|(_, flight)| flight) {
-                Some(flight) if !flight.sent => unsent.extend(flight.into_queued()),
-                Some(flight) => {
-                    store.record(|| StoreOp::Remove { key: flight.key });
-                    lost(Lost::Unknown(flight.key));
-                }
-                None => {}
-            }
-        }
-        for queued in unsent.into_iter().rev() {
-            self.queued_bytes += queued.bytes();
-            self.acknowledged.push_front(queued);
-        }
-        (self.unwritten, self.open) = (None, 0);
     }
 
     pub(crate) fn shrink(&mut self) {

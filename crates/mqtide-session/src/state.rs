@@ -173,8 +173,9 @@ impl<M> Default for SessionState<M> {
 }
 
 impl<M: Deliverable + Clone> SessionState<M> {
-    /// What the two halves of a session remember. QoS 0 is not part of it.
-    pub(crate) fn of(outbound: &Outbound<M>, inbound: &Inbound) -> Self {
+    /// What a session remembers of what it sends, and of what it has received. QoS 0 is not part of
+    /// it.
+    pub(crate) fn of(outbound: &Outbound<M>, held: impl Iterator<Item = PacketIdentifier>) -> Self {
         let mut messages: Vec<_> = outbound
             .flights
             .iter(Lane::Published)
@@ -187,7 +188,7 @@ impl<M: Deliverable + Clone> SessionState<M> {
             format: Self::FORMAT,
             messages,
             released: released.map(|(id, flight)| (flight.key, id)).collect(),
-            held: inbound.held().collect(),
+            held: held.collect(),
             next_key: outbound.next_key,
         }
     }

@@ -24,7 +24,7 @@ pub struct DeliveryKey(pub u64);
 
 /// A change of the session's state, to be applied to the stored session in order.
 ///
-/// Only sessions that outlive their connection emit operations, and only if
+/// Only sessions that outlive their connection, and clients, emit operations, and only if
 /// [`Settings::durable`](crate::Settings::durable) is set. [`SessionState::apply`](crate::SessionState::apply)
 /// follows them, and gives the state to restore after a crash.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,6 +13,9 @@ mod text;
 mod arbitrary;
 mod error;
 mod filter;
+#[cfg(all(feature = "arbitrary", feature = "index"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "index")]
 mod index;
 mod level;

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::input::Input;
 use super::link::{Doorbell, Link};
-use super::online::Online;
+use super::online::{Hooked, Online};
 use super::transport::Transport;
 use crate::admission::Admission;
 use crate::core::Core;
@@ -343,7 +343,14 @@ impl Decided {
         let bell = Arc::new(Doorbell::new(waker));
         let (reader, writer) = transport.split();
         let hooks_ask = core.hooks.interest().any() || has_method(request.connect());
-        let kept_info = hooks_ask.then(|| Arc::new(info.clone()));
+        let hooked = hooks_ask.then(|| {
+            let info = Arc::new(info.clone());
+            Box::new(Hooked {
+                info,
+                deferred: None,
+                exchange: None,
+            })
+        });
         let opening = Opening {
             request,
             info,
@@ -362,9 +369,7 @@ impl Decided {
             bell,
             is_blocked: false,
             is_deaf: false,
-            deferred: None,
-            info: kept_info,
-            exchange: None,
+            hooked,
             _admission: admission,
         };
         online.begin_with(rest);

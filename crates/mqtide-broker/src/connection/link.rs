@@ -1,6 +1,6 @@
 //! The way from a session to its socket, as others than the connection's own task see it.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Waker;
@@ -69,7 +69,7 @@ impl Link {
     pub(crate) fn write(&mut self, output: &Output, now: Instant) -> io::Result<Written> {
         match &mut self.writer {
             Writer::Socket(socket, rest) => {
-                let written = output.write_to(&mut |slices| socket.try_write_vectored(slices))?;
+                let written = output.write_to(&mut |slices| try_write(socket, slices))?;
                 if written < output.len() {
                     *rest = Some(Box::new(output.rest_after(written)));
                     self.stalled_since = Some(now);
@@ -101,7 +101,7 @@ impl Link {
         let is_done = match &mut self.writer {
             Writer::Socket(_, None) => true,
             Writer::Socket(socket, Some(rest)) => {
-                if rest.write_to(&mut |slices| socket.try_write_vectored(slices))? > 0 {
+                if rest.write_to(&mut |slices| try_write(socket, slices))? > 0 {
                     self.stalled_since = Some(now);
                 }
                 rest.is_empty()
@@ -127,6 +127,14 @@ impl Link {
     /// The transport behind the queue has taken something.
     pub(crate) fn progressed(&mut self, now: Instant) {
         self.stalled_since = self.stalled_since.map(|_| now);
+    }
+}
+
+/// One slice is the common case, and cheaper for the kernel as such.
+fn try_write(socket: &OwnedWriteHalf, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    match slices {
+        [slice] => socket.try_write(slice),
+        slices => socket.try_write_vectored(slices),
     }
 }
 

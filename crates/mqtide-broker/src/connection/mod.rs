@@ -11,12 +11,14 @@ mod process;
 mod scratch;
 mod transport;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
 pub(crate) use encode::put_packet;
 pub(crate) use link::{Doorbell, Link, Written};
+pub(crate) use online::Online;
 pub(crate) use output::Output;
 pub(crate) use scratch::{Event, Scratch};
 
@@ -25,17 +27,24 @@ use crate::core::Core;
 use crate::listener::Peer;
 use crate::worker::Worker;
 
-/// Serves a connection until it ends.
-///
-/// What only the handshake needs is gone once it is over: an idle connection is a small task.
-pub(crate) async fn serve(
+/// A connection that is being accepted.
+pub(crate) type Handshake = Pin<Box<dyn Future<Output = Option<Online>> + Send>>;
+
+/// Begins to serve a connection.
+pub(crate) fn accept(
     core: Arc<Core>,
     worker: Arc<Worker>,
     stream: TcpStream,
     peer: Peer,
     admission: Admission,
-) {
-    let handshake = Box::pin(handshake::run(core, worker, stream, peer, admission));
+) -> Handshake {
+    Box::pin(handshake::run(core, worker, stream, peer, admission))
+}
+
+/// Serves a connection until it ends.
+///
+/// What only the handshake needs is gone once it is over: an idle connection is a small task.
+pub(crate) async fn serve(handshake: Handshake) {
     if let Some(mut online) = handshake.await {
         online.serve().await;
         Box::pin(online.close()).await;

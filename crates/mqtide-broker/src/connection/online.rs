@@ -39,14 +39,20 @@ pub(crate) struct Online {
     pub(super) is_blocked: bool,
     /// Nothing that the client sends is listened to any more.
     pub(super) is_deaf: bool,
-    /// An answer of a hook that is awaited; the client waits with it.
-    pub(super) deferred: Option<Deferred>,
-    /// Who the client is, if a hook may ask.
-    pub(super) info: Option<Arc<ClientInfo>>,
-    /// A re-authentication under way.
-    pub(super) exchange: Option<Box<dyn AuthenticationExchange>>,
+    /// What hooks need; absent if none may ask.
+    pub(super) hooked: Option<Box<Hooked>>,
     /// Held for as long as the connection exists.
     pub(super) _admission: Admission,
+}
+
+/// What a connection has if hooks may ask about it.
+pub(super) struct Hooked {
+    /// Who the client is.
+    pub(super) info: Arc<ClientInfo>,
+    /// An answer that is awaited; the client waits with it.
+    pub(super) deferred: Option<Deferred>,
+    /// A re-authentication under way.
+    pub(super) exchange: Option<Box<dyn AuthenticationExchange>>,
 }
 
 /// How a turn ends.
@@ -114,12 +120,14 @@ impl Online {
                 Poll::Ready(Err(_)) => return Turn::Leave,
             }
         }
-        if let Some(deferred) = &mut self.deferred {
+        if let Some(hooked) = &mut self.hooked
+            && let Some(deferred) = &mut hooked.deferred
+        {
             let Poll::Ready(answer) = deferred.as_mut().poll(cx) else {
                 return Turn::Sleep;
             };
-            self.deferred = None;
-            self.exchange = answer.exchange.or(self.exchange.take());
+            hooked.deferred = None;
+            hooked.exchange = answer.exchange.or(hooked.exchange.take());
             return self.follow(answer.next);
         }
         if self.is_deaf {
@@ -142,16 +150,19 @@ impl Online {
             }
             Next::Leave => Turn::Leave,
             Next::Defer(deferred) => {
-                self.deferred = Some(deferred);
+                if let Some(hooked) = &mut self.hooked {
+                    hooked.deferred = Some(deferred);
+                }
                 Turn::Again
             }
             Next::Authenticate(auth) => {
-                if let Some(info) = &self.info {
-                    let (core, worker) = (&self.core, &self.worker);
-                    let exchange = self.exchange.take();
+                if let Some(hooked) = &mut self.hooked {
+                    let exchange = hooked.exchange.take();
+                    let (core, worker, slot) = (&self.core, &self.worker, &self.slot);
+                    let info = &hooked.info;
                     let deferred =
-                        deferred::reauthenticate(core, worker, &self.slot, info, *auth, exchange);
-                    self.deferred = Some(deferred);
+                        deferred::reauthenticate(core, worker, slot, info, *auth, exchange);
+                    hooked.deferred = Some(deferred);
                 }
                 Turn::Again
             }
@@ -198,14 +209,12 @@ impl Online {
         }
     }
 
+    fn info(&self) -> Option<&Arc<ClientInfo>> {
+        self.hooked.as_ref().map(|hooked| &hooked.info)
+    }
+
     fn process(&self, scratch: &mut Scratch) -> Next {
-        process::process(
-            &self.core,
-            &self.worker,
-            &self.slot,
-            self.info.as_ref(),
-            scratch,
-        )
+        process::process(&self.core, &self.worker, &self.slot, self.info(), scratch)
     }
 
     /// Reads on in a packet that is too long for the shared buffer, and not beyond its end.

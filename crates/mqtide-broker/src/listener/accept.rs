@@ -89,7 +89,9 @@ fn hand_over(
         Arc::clone(worker),
     );
     if runtime.id() == Handle::current().id() {
-        runtime.spawn(connection::serve(core, worker, stream, peer, admission));
+        runtime.spawn(connection::serve(connection::accept(
+            core, worker, stream, peer, admission,
+        )));
         return Ok(());
     }
     let stream = stream.into_std()?;
@@ -97,7 +99,9 @@ fn hand_over(
         let Ok(stream) = TcpStream::from_std(stream) else {
             return;
         };
-        runtime.spawn(connection::serve(core, worker, stream, peer, admission));
+        runtime.spawn(connection::serve(connection::accept(
+            core, worker, stream, peer, admission,
+        )));
     });
     Ok(())
 }

@@ -97,7 +97,10 @@ impl AsyncRead for WsStream {
             let region = buf.initialize_unfilled();
             let kept = this.input.restore(region);
             let mut raw = ReadBuf::new(&mut region[kept..]);
-            if Pin::new(&mut this.tcp).poll_read(cx, &mut raw)?.is_pending() {
+            if Pin::new(&mut this.tcp)
+                .poll_read(cx, &mut raw)?
+                .is_pending()
+            {
                 this.input.keep(&region[..kept]);
                 return Poll::Pending;
             }

@@ -29,7 +29,10 @@ pub(crate) struct Worker {
     runtime: Handle,
     flush: flusher::FlushList,
     timer: timer::Timer,
-    #[expect(clippy::vec_box, reason = "they are moved in and out once per turn, and are large")]
+    #[expect(
+        clippy::vec_box,
+        reason = "they are moved in and out once per turn, and are large"
+    )]
     scratches: Mutex<Vec<Box<Scratch>>>,
     pub(crate) counters: Counters,
 }

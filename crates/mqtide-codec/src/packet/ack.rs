@@ -296,8 +296,8 @@ mod tests {
     use alloc::vec;
 
     use super::*;
-    use crate::Packet;
     use crate::testing::{golden, read, reads_as, refused, write};
+    use crate::{Packet, Text};
 
     const ID: PacketIdentifier = match PacketIdentifier::new(10) {
         Some(id) => id,
@@ -457,8 +457,8 @@ mod tests {
                 (ID, ReasonCode::QuotaExceeded)
             );
             let expected = [
-                Property::ReasonString("no"),
-                Property::UserProperty(("k", "v")),
+                Property::ReasonString(Text::of("no")),
+                Property::UserProperty((Text::of("k"), Text::of("v"))),
             ];
             assert!(ack.properties.iter().eq(expected));
         });

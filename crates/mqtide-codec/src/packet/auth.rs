@@ -11,6 +11,7 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Owned, Place, PropertiesRef, Property, PropertySet};
+use crate::text::Text;
 use crate::wire::fail;
 use crate::{ReasonCode, UserProperties, Version};
 
@@ -50,7 +51,7 @@ pub struct AuthRef<'a> {
     /// Success, Continue authentication or Re-authenticate.
     pub reason: ReasonCode,
     /// The method, the same for the whole connection.
-    pub authentication_method: &'a str,
+    pub authentication_method: Text<'a>,
     /// All properties, the method included.
     pub properties: PropertiesRef<'a>,
 }
@@ -130,15 +131,17 @@ impl PropertySet for Auth {
     }
 
     fn each(&self, mut visit: impl FnMut(Property<'_>)) {
-        visit(Property::AuthenticationMethod(&self.authentication_method));
+        visit(Property::AuthenticationMethod(
+            self.authentication_method.borrow(),
+        ));
         if let Some(data) = &self.authentication_data {
             visit(Property::AuthenticationData(data));
         }
         if let Some(text) = &self.reason_string {
-            visit(Property::ReasonString(text));
+            visit(Property::ReasonString(text.borrow()));
         }
         for (name, value) in &self.user_properties {
-            visit(Property::UserProperty((name, value)));
+            visit(Property::UserProperty((name.borrow(), value.borrow())));
         }
     }
 }

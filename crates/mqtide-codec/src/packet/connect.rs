@@ -5,17 +5,18 @@ use core::num::{NonZeroU16, NonZeroU32};
 
 use bytes::{BufMut, Bytes};
 use bytestring::ByteString;
-use mqtide_topic::{TopicName, TopicNameRef};
+use mqtide_topic::TopicName;
 
+use super::connect_ref::{ConnectRef, Flags};
 use super::publish::PayloadFormat;
-use crate::decode::{collect, parse_body};
+use crate::decode::collect;
 use crate::encode::{self, Encode, Lengths, block_len, encode_methods, properties_len, put_block};
-use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
-use crate::frame::{Frame, FrameRef};
-use crate::options::{DecodeOptions, Leniency};
+use crate::error::{DecodeError, EncodeError, Field};
+use crate::frame::Frame;
+use crate::options::Leniency;
 use crate::packet::PacketType;
-use crate::property::{Place, PropertiesRef, Property, parse_block, property_set};
-use crate::wire::{self, Parsed, fail};
+use crate::property::property_set;
+use crate::wire;
 use crate::{QoS, UserProperties, Version};
 
 /// CONNECT: the client's first packet (MQTT 5.0 §3.1).
@@ -151,58 +152,11 @@ property_set!(WillProperties {
     pairs user_properties: UserProperty,
 });
 
-/// CONNECT, borrowed; [`Connect`] is the owned form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConnectRef<'a> {
-    /// The version of this packet and of the connection that it opens.
-    pub version: Version,
-    /// Clean Start; Clean Session in MQTT 3.1 and 3.1.1.
-    pub clean_start: bool,
-    /// Seconds; 0 turns the check off.
-    pub keep_alive: u16,
-    /// May be empty.
-    pub client_identifier: &'a str,
-    /// The will.
-    pub will: Option<WillRef<'a>>,
-    /// The user name.
-    pub user_name: Option<&'a str>,
-    /// The password.
-    pub password: Option<&'a [u8]>,
-    /// What the client announces and asks for.
-    pub properties: PropertiesRef<'a>,
-}
-
-/// A will, borrowed; [`Will`] is the owned form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WillRef<'a> {
-    /// Where to publish it.
-    pub topic: TopicNameRef<'a>,
-    /// The message.
-    pub payload: &'a [u8],
-    /// The QoS to publish it at.
-    pub qos: QoS,
-    /// Whether to publish it as a retained message.
-    pub retain: bool,
-    /// Delay and properties of the message.
-    pub properties: PropertiesRef<'a>,
-}
-
-impl<'a> ConnectRef<'a> {
-    /// Reads a CONNECT, in the version that it names.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the packet.
-    pub fn decode(frame: FrameRef<'a>, leniency: Leniency) -> Result<Self, DecodeError> {
-        parse(frame, leniency, |_| {}, |_| {})
-    }
-}
-
 impl Connect {
     pub(crate) fn decode(frame: &Frame, leniency: Leniency) -> Result<Self, DecodeError> {
         let (mut properties, mut will_properties) = (None, None);
         let owner = frame.body();
-        let connect = parse(
+        let connect = ConnectRef::parse(
             frame.as_frame(),
             leniency,
             |property| collect(&mut properties, property, owner),
@@ -226,183 +180,6 @@ impl Connect {
                 .map(|password| wire::share(owner, password)),
             properties,
         })
-    }
-}
-
-fn parse<'a>(
-    frame: FrameRef<'a>,
-    leniency: Leniency,
-    mut visit: impl FnMut(Property<'a>),
-    visit_will: impl FnMut(Property<'a>),
-) -> Result<ConnectRef<'a>, DecodeError> {
-    let version = parse_prefix(frame, leniency)?;
-    let options = DecodeOptions::new(version).with_leniency(leniency);
-    frame.header().check(version, leniency)?;
-    parse_body(frame, |body| {
-        let (rest, _) = self::version(body, leniency)?;
-        let (rest, flags) = Flags::parse(rest, version)?;
-        let (rest, keep_alive) = wire::two_bytes(rest, Field::KeepAlive)?;
-        let (mut has_method, mut has_data) = (false, false);
-        let (rest, block) = parse_block(rest, Place::Connect, &options, |property| {
-            has_method |= matches!(property, Property::AuthenticationMethod(_));
-            has_data |= matches!(property, Property::AuthenticationData(_));
-            visit(property);
-        })?;
-        if has_data && !has_method {
-            let kind = DecodeErrorKind::MissingAuthenticationMethod;
-            return fail(kind, Field::AuthenticationData, rest);
-        }
-        let (rest, client_identifier) = wire::text(rest, Field::ClientIdentifier)?;
-        let (rest, will) = flags.parse_will(rest, &options, visit_will)?;
-        let (rest, user_name) = flags.credential(rest, Flags::USER_NAME, |rest| {
-            wire::text(rest, Field::UserName)
-        })?;
-        let (rest, password) = flags.credential(rest, Flags::PASSWORD, |rest| {
-            wire::binary(rest, Field::Password)
-        })?;
-        let connect = ConnectRef {
-            version,
-            clean_start: flags.has(Flags::CLEAN_START),
-            keep_alive,
-            client_identifier,
-            will,
-            user_name,
-            password,
-            properties: PropertiesRef::new(block),
-        };
-        Ok((rest, connect))
-    })
-}
-
-/// The version that a CONNECT names, by which the rest is judged.
-fn parse_prefix(frame: FrameRef<'_>, leniency: Leniency) -> Result<Version, DecodeError> {
-    match version(frame.body(), leniency) {
-        Ok((_, version)) => Ok(version),
-        Err(error) => {
-            let fault = wire::Fault::from(error);
-            Err(fault.locate(frame.body(), frame.header().header_len()))
-        }
-    }
-}
-
-/// Protocol name and level (MQTT 5.0 §3.1.2.1, §3.1.2.2).
-fn version(body: &[u8], leniency: Leniency) -> Parsed<'_, Version> {
-    let (input, name) = wire::binary(body, Field::ProtocolName)?;
-    if name != b"MQTT" && name != b"MQIsdp" {
-        return fail(
-            DecodeErrorKind::UnsupportedProtocolName,
-            Field::ProtocolName,
-            body,
-        );
-    }
-    let (rest, level) = wire::byte(input, Field::ProtocolLevel)?;
-    let plain = match level {
-        0x83 | 0x84 if leniency.bridge_levels => level & 0x7F,
-        _ => level,
-    };
-    match Version::from_name_and_level(name, plain) {
-        Some(version) => Ok((rest, version)),
-        None => fail(
-            DecodeErrorKind::UnsupportedProtocolLevel(level),
-            Field::ProtocolLevel,
-            input,
-        ),
-    }
-}
-
-/// The Connect Flags (MQTT 5.0 §3.1.2.3).
-#[derive(Clone, Copy)]
-struct Flags {
-    bits: u8,
-    will_qos: QoS,
-    version: Version,
-}
-
-impl Flags {
-    const RESERVED: u8 = 1;
-    const CLEAN_START: u8 = 1 << 1;
-    const WILL: u8 = 1 << 2;
-    const WILL_QOS: u8 = 3 << 3;
-    const WILL_RETAIN: u8 = 1 << 5;
-    const PASSWORD: u8 = 1 << 6;
-    const USER_NAME: u8 = 1 << 7;
-
-    const fn has(self, flag: u8) -> bool {
-        self.bits & flag != 0
-    }
-
-    /// Reads the flags and judges how they fit together. MQTT 3.1 checks neither the reserved bit
-    /// nor the flags of a will that is not there.
-    fn parse(input: &[u8], version: Version) -> Parsed<'_, Self> {
-        let (rest, bits) = wire::byte(input, Field::ConnectFlags)?;
-        let is_strict = version != Version::V31;
-        let has_will = bits & Self::WILL != 0;
-        let will_bits = bits & (Self::WILL_QOS | Self::WILL_RETAIN);
-        let is_will_missing = is_strict && !has_will && will_bits != 0;
-        let is_password_alone = bits & (Self::PASSWORD | Self::USER_NAME) == Self::PASSWORD;
-        let will_qos = match QoS::from_bits(bits >> 3 & 3) {
-            Some(qos) => Ok(qos),
-            None if has_will || is_strict => Err(DecodeErrorKind::InvalidQoS),
-            None => Ok(QoS::AtMostOnce),
-        };
-        let fault = if is_strict && bits & Self::RESERVED != 0 {
-            DecodeErrorKind::ReservedBits
-        } else if is_will_missing || (version != Version::V5 && is_password_alone) {
-            DecodeErrorKind::InvalidFlags
-        } else {
-            match will_qos {
-                Ok(will_qos) => {
-                    return Ok((
-                        rest,
-                        Self {
-                            bits,
-                            will_qos,
-                            version,
-                        },
-                    ));
-                }
-                Err(kind) => kind,
-            }
-        };
-        fail(fault, Field::ConnectFlags, input)
-    }
-
-    fn parse_will<'a>(
-        self,
-        input: &'a [u8],
-        options: &DecodeOptions,
-        visit: impl FnMut(Property<'a>),
-    ) -> Parsed<'a, Option<WillRef<'a>>> {
-        if !self.has(Self::WILL) {
-            return Ok((input, None));
-        }
-        let (rest, block) = parse_block(input, Place::Will, options, visit)?;
-        let invalid = DecodeErrorKind::InvalidTopicName;
-        let (rest, topic) = wire::topic_name(rest, Field::WillTopic, invalid)?;
-        let (rest, payload) = wire::binary(rest, Field::WillPayload)?;
-        let will = WillRef {
-            topic,
-            payload,
-            qos: self.will_qos,
-            retain: self.has(Self::WILL_RETAIN),
-            properties: PropertiesRef::new(block),
-        };
-        Ok((rest, Some(will)))
-    }
-
-    /// Reads a user name or password if it is announced. In MQTT 3.1 a packet that ends right there
-    /// is valid, and the field absent.
-    fn credential<'a, T>(
-        self,
-        input: &'a [u8],
-        flag: u8,
-        parse: impl FnOnce(&'a [u8]) -> Parsed<'a, T>,
-    ) -> Parsed<'a, Option<T>> {
-        let may_be_missing = self.version == Version::V31 && input.is_empty();
-        if !self.has(flag) || may_be_missing {
-            return Ok((input, None));
-        }
-        parse(input).map(|(rest, value)| (rest, Some(value)))
     }
 }
 
@@ -467,7 +244,8 @@ impl Encode for Connect {
             ..Lengths::default()
         };
         lengths.remaining = 2 + version.protocol_name().len() + 4 + block_len(version, properties);
-        lengths.remaining += wire::text_len(&self.client_identifier, Field::ClientIdentifier)?;
+        lengths.remaining +=
+            wire::text_len(self.client_identifier.as_bytes(), Field::ClientIdentifier)?;
         if let Some(will) = &self.will {
             lengths.will_properties = properties_len(version, will.properties.as_deref())?;
             lengths.remaining += block_len(version, lengths.will_properties)
@@ -476,7 +254,7 @@ impl Encode for Connect {
                 + wire::binary_len(&will.payload, Field::WillPayload)?;
         }
         if let Some(user_name) = &self.user_name {
-            lengths.remaining += wire::text_len(user_name, Field::UserName)?;
+            lengths.remaining += wire::text_len(user_name.as_bytes(), Field::UserName)?;
         }
         if let Some(password) = &self.password {
             lengths.remaining += wire::binary_len(password, Field::Password)?;
@@ -507,5 +285,132 @@ impl Encode for Connect {
         if let Some(password) = &self.password {
             wire::put_binary(buf, password);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{VERSIONS, golden, write};
+
+    /// MQTT-3.1.3-1, MQTT-3.1.2-9, v3.1.1 MQTT-3.1.3-1
+    #[test]
+    fn golden_bytes() {
+        let mut connect = Connect::new(Version::V5, "a");
+        connect.keep_alive = 60;
+        let bytes = "10 0E 00 04 4D 51 54 54 05 02 00 3C 00 00 01 61";
+        golden(bytes, Version::V5, connect.clone());
+        connect.version = Version::V311;
+        let bytes = "10 0D 00 04 4D 51 54 54 04 02 00 3C 00 01 61";
+        golden(bytes, Version::V311, connect.clone());
+        connect.version = Version::V31;
+        let bytes = "10 0F 00 06 4D 51 49 73 64 70 03 02 00 3C 00 01 61";
+        golden(bytes, Version::V31, connect);
+    }
+
+    fn full(version: Version) -> Connect {
+        let mut connect = Connect::new(version, "c1");
+        connect.keep_alive = 10;
+        connect.user_name = Some("u".into());
+        connect.password = Some(Bytes::from_static(b"p"));
+        let mut will = Will::new(TopicName::from_static("w"), "x");
+        will.qos = QoS::AtLeastOnce;
+        connect.will = Some(will);
+        connect
+    }
+
+    /// MQTT-3.1.3-1, v3.1.1 MQTT-3.1.3-1
+    #[test]
+    fn golden_bytes_of_all_fields() {
+        let bytes = "10 1A 00 04 4D 51 54 54 04 CE 00 0A 00 02 63 31 00 01 77 00 01 78 00 01 75 \
+                     00 01 70";
+        golden(bytes, Version::V311, full(Version::V311));
+        let mut connect = full(Version::V5);
+        connect.properties = Some(Box::new(ConnectProperties {
+            session_expiry_interval: Some(10),
+            receive_maximum: NonZeroU16::new(20),
+            ..ConnectProperties::default()
+        }));
+        if let Some(will) = &mut connect.will {
+            will.properties = Some(Box::new(WillProperties {
+                will_delay_interval: Some(5),
+                ..WillProperties::default()
+            }));
+        }
+        let bytes = "10 29 00 04 4D 51 54 54 05 CE 00 0A 08 11 00 00 00 0A 21 00 14 00 02 63 31 \
+                     05 18 00 00 00 05 00 01 77 00 01 78 00 01 75 00 01 70";
+        golden(bytes, Version::V5, connect);
+    }
+
+    #[test]
+    fn all_properties() {
+        let mut connect = full(Version::V5);
+        connect.properties = Some(Box::new(ConnectProperties {
+            session_expiry_interval: Some(u32::MAX),
+            receive_maximum: NonZeroU16::new(1),
+            maximum_packet_size: NonZeroU32::new(2),
+            topic_alias_maximum: Some(3),
+            request_response_information: Some(true),
+            request_problem_information: Some(false),
+            user_properties: [("a", "b"), ("a", "c")].into_iter().collect(),
+            authentication_method: Some("m".into()),
+            authentication_data: Some(Bytes::from_static(b"d")),
+        }));
+        if let Some(will) = &mut connect.will {
+            will.retain = true;
+            will.properties = Some(Box::new(WillProperties {
+                will_delay_interval: Some(1),
+                payload_format_indicator: Some(PayloadFormat::Utf8),
+                message_expiry_interval: Some(2),
+                content_type: Some("t".into()),
+                response_topic: Some(TopicName::from_static("r")),
+                correlation_data: Some(Bytes::from_static(b"c")),
+                user_properties: [("", "")].into_iter().collect(),
+            }));
+        }
+        let bytes = "10 63 0004 4D515454 05 EE 000A 2A 11 FFFFFFFF 15 0001 6D 16 0001 64 17 00 19 01 \
+                     21 0001 22 0003 26 0001 61 0001 62 26 0001 61 0001 63 27 00000002 0002 6331 \
+                     1D 01 01 02 00000002 03 0001 74 08 0001 72 09 0001 63 18 00000001 26 0000 0000 \
+                     0001 77 0001 78 0001 75 0001 70";
+        golden(bytes, Version::V5, connect);
+    }
+
+    /// MQTT-2.2.2-1, MQTT-3.1.3-3
+    #[test]
+    fn empty_properties_and_an_empty_client_identifier_are_written() {
+        let connect = Connect::new(Version::V5, "").into();
+        let bytes = "10 0D 00 04 4D 51 54 54 05 02 00 00 00 00 00";
+        assert_eq!(write(&connect, Version::V5), crate::testing::hex(bytes));
+    }
+
+    /// v3.1.1 MQTT-3.1.2-22
+    #[test]
+    fn a_password_alone_is_for_mqtt_5() {
+        for version in VERSIONS {
+            let mut connect = Connect::new(version, "a");
+            connect.password = Some(Bytes::new());
+            assert_eq!(connect.encoded_len(version).is_ok(), version == Version::V5);
+        }
+    }
+
+    #[test]
+    fn nothing_that_no_receiver_would_take_is_written() {
+        let mut connect = Connect::new(Version::V5, "a\0");
+        let error = EncodeError::NulCharacter(Field::ClientIdentifier);
+        assert_eq!(connect.encoded_len(Version::V5), Err(error));
+        connect.client_identifier = "a".repeat(65_536).into();
+        let error = EncodeError::TooLong(Field::ClientIdentifier);
+        assert_eq!(connect.encoded_len(Version::V5), Err(error));
+        let mut connect = full(Version::V5);
+        assert!(
+            connect.encoded_len(Version::V311).is_err(),
+            "it is of another version"
+        );
+        connect.properties = Some(Box::new(ConnectProperties {
+            authentication_data: Some(Bytes::new()),
+            ..ConnectProperties::default()
+        }));
+        let error = EncodeError::Empty(Field::AuthenticationMethod);
+        assert_eq!(connect.encoded_len(Version::V5), Err(error));
     }
 }

@@ -3,18 +3,20 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{BufMut, Bytes};
 use bytestring::ByteString;
 use mqtide_topic::TopicName;
 
 use super::publish_parts::Head;
-use super::publish_ref::{PublishRef, PublishTopicRef};
+use super::publish_ref::{Plain, PublishRef, PublishTopicRef};
 use crate::decode::collect;
 use crate::encode::{self, Lengths, properties_len};
 use crate::error::{DecodeError, EncodeError};
 use crate::frame::Frame;
 use crate::options::DecodeOptions;
+use crate::packet::PacketType;
 use crate::property::{Property, PropertySet, property_set};
+use crate::wire;
 use crate::{PacketIdentifier, QoS, SubscriptionIdentifier, TopicAlias, UserProperties, Version};
 
 /// PUBLISH: a message (MQTT 5.0 §3.3).
@@ -209,8 +211,37 @@ impl Publish {
     /// What is wrong with the packet. Of a frame of another type, that it is no PUBLISH.
     #[inline]
     pub fn decode(frame: Frame, options: impl Into<DecodeOptions>) -> Result<Self, DecodeError> {
+        let options = options.into();
+        let is_sound = frame
+            .header()
+            .check(options.version, options.leniency)
+            .is_ok();
+        if is_sound
+            && frame.packet_type() == PacketType::Publish
+            && let Some(plain) = Plain::parse(frame.as_frame(), &options)
+            && let Ok(name) = TopicName::try_from(wire::share(frame.body(), plain.topic))
+        {
+            let Plain {
+                delivery,
+                retain,
+                payload,
+                ..
+            } = plain;
+            let payload_at = frame.body().len() - payload.len();
+            return Ok(Self {
+                topic: name.into(),
+                payload: frame.into_body_from(payload_at),
+                properties: None,
+                delivery,
+                retain,
+            });
+        }
+        Self::decode_any(frame, &options)
+    }
+
+    fn decode_any(frame: Frame, options: &DecodeOptions) -> Result<Self, DecodeError> {
         let mut properties = None;
-        let publish = PublishRef::parse(frame.as_frame(), &options.into(), |property| {
+        let publish = PublishRef::parse(frame.as_frame(), options, |property| {
             if !matches!(property, Property::TopicAlias(_)) {
                 collect(&mut properties, property, frame.body());
             }
@@ -224,11 +255,9 @@ impl Publish {
         };
         let (delivery, retain) = (publish.delivery, publish.retain);
         let payload_at = frame.body().len() - publish.payload.len();
-        let mut payload = frame.into_body();
-        payload.advance(payload_at);
         Ok(Self {
             topic,
-            payload,
+            payload: frame.into_body_from(payload_at),
             properties,
             delivery,
             retain,

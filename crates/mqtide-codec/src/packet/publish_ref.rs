@@ -64,31 +64,17 @@ impl<'a> PublishRef<'a> {
         }
     }
 
-    /// The straight line for what nearly all messages are: a topic name, no properties. `None` for
-    /// all others, and for faults, which [`parse_any`](Self::parse_any) then names.
+    /// A message that is [`Plain`] and without fault.
     #[inline]
     pub(crate) fn parse_plain(frame: FrameRef<'a>, options: &DecodeOptions) -> Option<Self> {
-        let (len, rest) = frame.body().split_first_chunk()?;
-        let (topic, mut rest) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
-        let mut packet_identifier = None;
-        if frame.header().flags() & QOS_BITS != 0 {
-            let (id, after) = rest.split_first_chunk()?;
-            packet_identifier = Some(PacketIdentifier::new(u16::from_be_bytes(*id))?);
-            rest = after;
-        }
-        if options.version.has_properties() {
-            let (&0, after) = rest.split_first()? else {
-                return None;
-            };
-            rest = after;
-        }
-        let name = TopicNameRef::try_from(topic).ok()?;
+        let plain = Plain::parse(frame, options)?;
+        let name = TopicNameRef::try_from(plain.topic).ok()?;
         Some(Self {
-            delivery: delivery(frame.header(), packet_identifier),
-            retain: frame.header().flags() & RETAIN != 0,
+            delivery: plain.delivery,
+            retain: plain.retain,
             topic: PublishTopicRef::Named { name, alias: None },
             properties: PublishPropertiesRef::default(),
-            payload: rest,
+            payload: plain.payload,
         })
     }
 
@@ -126,6 +112,42 @@ impl<'a> PublishRef<'a> {
                 payload,
             };
             Ok((&[], publish))
+        })
+    }
+}
+
+/// What nearly all messages are: a topic name and no properties. It is read in a straight line; what
+/// is otherwise, or wrong, goes through [`PublishRef::parse_any`], which names the fault.
+pub(crate) struct Plain<'a> {
+    /// The topic name, not yet judged.
+    pub(crate) topic: &'a [u8],
+    pub(crate) delivery: Delivery,
+    pub(crate) retain: bool,
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> Plain<'a> {
+    #[inline]
+    pub(crate) fn parse(frame: FrameRef<'a>, options: &DecodeOptions) -> Option<Self> {
+        let (len, rest) = frame.body().split_first_chunk()?;
+        let (topic, mut payload) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
+        let mut packet_identifier = None;
+        if frame.header().flags() & QOS_BITS != 0 {
+            let (id, rest) = payload.split_first_chunk()?;
+            packet_identifier = Some(PacketIdentifier::new(u16::from_be_bytes(*id))?);
+            payload = rest;
+        }
+        if options.version.has_properties() {
+            let (&0, rest) = payload.split_first()? else {
+                return None;
+            };
+            payload = rest;
+        }
+        Some(Self {
+            topic,
+            delivery: delivery(frame.header(), packet_identifier),
+            retain: frame.header().flags() & RETAIN != 0,
+            payload,
         })
     }
 }

@@ -175,3 +175,92 @@ pub(crate) fn check_reasons(packet: PacketType, reasons: &[ReasonCode]) -> Resul
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::testing::{golden, read, refused, write};
+
+    fn suback(reasons: &[ReasonCode]) -> Suback {
+        Suback::new(PacketIdentifier::new(10).unwrap(), reasons.to_vec())
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let granted = suback(&[ReasonCode::GRANTED_QOS_0, ReasonCode::GrantedQoS1]);
+        golden("90 05 00 0A 00 00 01", Version::V5, granted.clone());
+        golden("90 04 00 0A 00 01", Version::V311, granted);
+        let mut refused = suback(&[ReasonCode::NotAuthorized]);
+        refused.properties = Some(Box::new(AckProperties {
+            reason_string: Some("no".into()),
+            ..AckProperties::default()
+        }));
+        golden("90 09 00 0A 05 1F 00 02 6E 6F 87", Version::V5, refused);
+    }
+
+    /// MQTT-3.9.3-2
+    #[test]
+    fn reasons_are_those_of_the_packet() {
+        let allowed = [
+            0, 1, 2, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2,
+        ];
+        for code in 0..=255 {
+            let digits = std::format!("90 05 00 0A 00 00 {code:02x}");
+            if allowed.contains(&code) {
+                assert!(read(&digits, Version::V5).is_ok(), "{digits}");
+            } else {
+                let kind = DecodeErrorKind::InvalidReason;
+                refused(&digits, Version::V5, kind, 0x82, Field::Reason);
+            }
+        }
+        for &reason in ReasonCode::ALL {
+            let is_written = suback(&[reason]).encoded_len(Version::V5).is_ok();
+            assert_eq!(is_written, allowed.contains(&reason.as_u8()), "{reason}");
+        }
+    }
+
+    /// v3.1.1 MQTT-3.9.3-2. MQTT 3.1 has no failure.
+    #[test]
+    fn return_codes_of_the_earlier_versions() {
+        for code in 0..=255 {
+            let digits = std::format!("90 03 00 0A {code:02x}");
+            let in_v311 = [0, 1, 2, 0x80].contains(&code);
+            assert_eq!(read(&digits, Version::V311).is_ok(), in_v311, "{digits}");
+            assert_eq!(read(&digits, Version::V31).is_ok(), code <= 2, "{digits}");
+        }
+        for reason in [ReasonCode::QuotaExceeded, ReasonCode::TopicFilterInvalid] {
+            let failed = suback(&[reason]);
+            assert_eq!(
+                write(&failed.clone().into(), Version::V311),
+                [0x90, 3, 0, 10, 0x80]
+            );
+            let (packet, field, version) = (PacketType::Suback, Field::Reason, Version::V31);
+            let error = EncodeError::NotInVersion {
+                packet,
+                field,
+                version,
+            };
+            assert_eq!(failed.encoded_len(version), Err(error));
+        }
+    }
+
+    #[test]
+    fn there_is_a_reason() {
+        let kind = DecodeErrorKind::EmptyPayload;
+        refused("90 03 00 0A 00", Version::V5, kind, 0x82, Field::Reason);
+        refused("90 02 00 0A", Version::V311, kind, 0x82, Field::Reason);
+        let error = EncodeError::Empty(Field::Reason);
+        assert_eq!(suback(&[]).encode(Version::V5, &mut vec![]), Err(error));
+        // The property length may not be left out.
+        let kind = DecodeErrorKind::Truncated;
+        refused(
+            "90 02 00 0A",
+            Version::V5,
+            kind,
+            0x81,
+            Field::PropertyLength,
+        );
+    }
+}

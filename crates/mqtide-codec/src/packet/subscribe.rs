@@ -16,6 +16,7 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, parse_block, property_set};
+use crate::text::Text;
 use crate::wire::{self, Parsed, fail};
 use crate::{PacketIdentifier, QoS, SubscriptionIdentifier, UserProperties, Version};
 
@@ -154,7 +155,7 @@ impl<'a> SubscribeRef<'a> {
     }
 
     /// The filters as text with their options, in order.
-    pub fn subscriptions(&self) -> impl Iterator<Item = (&'a str, SubscriptionOptions)> + use<'a> {
+    pub fn subscriptions(&self) -> impl Iterator<Item = (Text<'a>, SubscriptionOptions)> + use<'a> {
         let (mut rest, version) = (self.payload, self.version);
         core::iter::from_fn(move || {
             // The payload was checked when the packet was read.
@@ -190,7 +191,7 @@ fn parse<'a>(
     frame: FrameRef<'a>,
     options: &DecodeOptions,
     visit: impl FnMut(Property<'a>),
-    mut visit_subscription: impl FnMut(&'a str, SubscriptionOptions),
+    mut visit_subscription: impl FnMut(Text<'a>, SubscriptionOptions),
 ) -> Result<SubscribeRef<'a>, DecodeError> {
     let version = options.version;
     parse_frame(frame, options, |body| {
@@ -218,7 +219,7 @@ fn parse<'a>(
 
 /// One filter with its options.
 #[inline]
-fn subscription(input: &[u8], version: Version) -> Parsed<'_, (&str, SubscriptionOptions)> {
+fn subscription(input: &[u8], version: Version) -> Parsed<'_, (Text<'_>, SubscriptionOptions)> {
     let (input, filter) = wire::text(input, Field::TopicFilter)?;
     let (rest, byte) = wire::byte(input, Field::SubscriptionOptions)?;
     let options = match version {
@@ -285,7 +286,7 @@ impl Encode for Subscribe {
             if version.has_properties() && options.no_local && filter.starts_with("$share/") {
                 return Err(EncodeError::InvalidValue(Field::SubscriptionOptions));
             }
-            remaining += wire::text_len(filter, Field::TopicFilter)? + 1;
+            remaining += wire::text_len(filter.as_bytes(), Field::TopicFilter)? + 1;
         }
         Ok(Lengths {
             remaining,
@@ -314,5 +315,207 @@ impl SubscriptionOptions {
         qos | (self.no_local as u8) << 2
             | (self.retain_as_published as u8) << 3
             | (self.retain_handling as u8) << 4
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::ReasonCode;
+    use crate::testing::{VERSIONS, golden, read, reads_as, refused};
+
+    fn subscribe(filter: &'static str, options: SubscriptionOptions) -> Subscribe {
+        let id = PacketIdentifier::new(10).unwrap();
+        Subscribe::new(id, vec![Subscription::new(filter, options)])
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let mut packet = subscribe("a/b", QoS::AtLeastOnce.into());
+        golden(
+            "82 08 00 0A 00 03 61 2F 62 01",
+            Version::V31,
+            packet.clone(),
+        );
+        packet.properties = Some(Box::new(SubscribeProperties {
+            subscription_identifier: SubscriptionIdentifier::new(5),
+            ..SubscribeProperties::default()
+        }));
+        golden(
+            "82 0B 00 0A 02 0B 05 00 03 61 2F 62 01",
+            Version::V5,
+            packet,
+        );
+        let mut two = subscribe("a/b", QoS::AtLeastOnce.into());
+        two.subscriptions
+            .push(Subscription::new("c/d", QoS::ExactlyOnce));
+        let bytes = "82 0E 00 0A 00 03 61 2F 62 01 00 03 63 2F 64 02";
+        golden(bytes, Version::V311, two);
+    }
+
+    /// MQTT-3.8.1-1, v3.1.1 MQTT-3.8.1-1
+    #[test]
+    fn flags_are_0010() {
+        for flags in (0..16).filter(|&flags| flags != 2) {
+            let digits = std::format!("8{flags:x} 06 00 0A 00 01 61 00");
+            for version in [Version::V311, Version::V5] {
+                let kind = DecodeErrorKind::InvalidHeaderFlags;
+                refused(&digits, version, kind, 0x81, Field::FixedHeader);
+            }
+            reads_as(
+                &digits,
+                Version::V31,
+                subscribe("a", QoS::AtMostOnce.into()),
+            );
+        }
+    }
+
+    /// MQTT-3.8.3-5, v3.1.1 MQTT-3.8.3-4
+    #[test]
+    fn every_byte_of_options() {
+        for byte in 0..=255u8 {
+            let v5 = read(
+                &std::format!("82 07 00 0A 00 00 01 61 {byte:02x}"),
+                Version::V5,
+            );
+            let expected = if byte & 0xC0 != 0 {
+                Err((DecodeErrorKind::ReservedBits, ReasonCode::MalformedPacket))
+            } else if byte & 3 == 3 || byte & 0x30 == 0x30 {
+                Err((DecodeErrorKind::InvalidOptions, ReasonCode::ProtocolError))
+            } else {
+                let packet = v5.clone().unwrap();
+                assert_eq!(crate::testing::write(&packet, Version::V5)[8], byte);
+                Ok(())
+            };
+            let seen = v5
+                .map(|_| ())
+                .map_err(|error| (error.kind(), error.reason()));
+            assert_eq!(seen, expected, "{byte:02x}");
+            let earlier = std::format!("82 06 00 0A 00 01 61 {byte:02x}");
+            assert_eq!(read(&earlier, Version::V311).is_ok(), byte <= 2);
+            // The upper six bits are unused in MQTT 3.1.
+            assert_eq!(read(&earlier, Version::V31).is_ok(), byte & 3 != 3);
+        }
+    }
+
+    #[test]
+    fn shared_subscriptions_exclude_no_local() {
+        let bytes = "82 10 00 0A 00 00 0A 24 73 68 61 72 65 2F 67 2F 61 04";
+        let (kind, field) = (DecodeErrorKind::InvalidOptions, Field::SubscriptionOptions);
+        refused(bytes, Version::V5, kind, 0x82, field);
+        let options = SubscriptionOptions {
+            no_local: true,
+            ..SubscriptionOptions::default()
+        };
+        let error = EncodeError::InvalidValue(Field::SubscriptionOptions);
+        assert_eq!(
+            subscribe("$share/g/a", options).encoded_len(Version::V5),
+            Err(error)
+        );
+    }
+
+    /// MQTT-3.8.3-1, v3.1.1 MQTT-3.8.3-1
+    #[test]
+    fn filters_are_text() {
+        let field = Field::TopicFilter;
+        for byte in ["FF", "C3"] {
+            let kind = DecodeErrorKind::InvalidUtf8;
+            refused(
+                &std::format!("82 06 00 0A 0001 {byte} 00"),
+                Version::V311,
+                kind,
+                0x81,
+                field,
+            );
+            refused(
+                &std::format!("82 07 00 0A 00 0001 {byte} 00"),
+                Version::V5,
+                kind,
+                0x81,
+                field,
+            );
+        }
+        refused(
+            "82 07 00 0A 00 0001 00 00",
+            Version::V5,
+            DecodeErrorKind::NulCharacter,
+            0x81,
+            field,
+        );
+        refused(
+            "82 06 00 0A 00 00 02 61",
+            Version::V5,
+            DecodeErrorKind::Truncated,
+            0x81,
+            field,
+        );
+        let field = Field::SubscriptionOptions;
+        refused(
+            "82 06 00 0A 00 00 01 61",
+            Version::V5,
+            DecodeErrorKind::Truncated,
+            0x81,
+            field,
+        );
+    }
+
+    /// MQTT-3.8.3-2, v3.1.1 MQTT-3.8.3-3
+    #[test]
+    fn there_is_a_filter() {
+        let (kind, field) = (DecodeErrorKind::EmptyPayload, Field::TopicFilter);
+        refused("82 03 00 0A 00", Version::V5, kind, 0x82, field);
+        refused("82 02 00 0A", Version::V311, kind, 0x82, field);
+        let none = Subscribe::new(PacketIdentifier::MIN, vec![]);
+        for version in VERSIONS {
+            assert_eq!(none.encoded_len(version), Err(EncodeError::Empty(field)));
+        }
+    }
+
+    /// v3.1.1 MQTT-2.3.1-1
+    #[test]
+    fn the_identifier_is_not_zero() {
+        let (kind, field) = (
+            DecodeErrorKind::ZeroPacketIdentifier,
+            Field::PacketIdentifier,
+        );
+        refused("82 06 00 00 00 01 61 00", Version::V311, kind, 0x82, field);
+        refused("82 07 00 00 00 00 01 61 00", Version::V5, kind, 0x82, field);
+    }
+
+    #[test]
+    fn the_subscription_identifier_is_not_zero_and_comes_once() {
+        let (kind, field) = (DecodeErrorKind::InvalidValue, Field::SubscriptionIdentifier);
+        refused(
+            "82 09 00 0A 02 0B 00 00 01 61 00",
+            Version::V5,
+            kind,
+            0x82,
+            field,
+        );
+        let (kind, field) = (DecodeErrorKind::RepeatedProperty, Field::PropertyIdentifier);
+        refused(
+            "82 0B 00 0A 04 0B 01 0B 02 00 01 61 00",
+            Version::V5,
+            kind,
+            0x82,
+            field,
+        );
+    }
+
+    #[test]
+    fn a_filter_against_the_rules_is_kept_and_told() {
+        let Ok(crate::Packet::Subscribe(packet)) =
+            read("82 08 00 0A 00 00 02 61 23 00", Version::V5)
+        else {
+            panic!("the packet is in order");
+        };
+        assert!(packet.subscriptions[0].parse_filter().is_err());
+        assert!(
+            Subscription::new("a/#", QoS::AtMostOnce)
+                .parse_filter()
+                .is_ok()
+        );
     }
 }

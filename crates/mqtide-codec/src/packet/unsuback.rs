@@ -156,3 +156,58 @@ impl Encode for Unsuback {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::DecodeErrorKind;
+    use crate::testing::{golden, read, refused, write};
+
+    fn unsuback(reasons: &[ReasonCode]) -> Unsuback {
+        Unsuback::new(PacketIdentifier::new(11).unwrap(), reasons.to_vec())
+    }
+
+    #[test]
+    fn golden_bytes() {
+        golden(
+            "B0 04 00 0B 00 00",
+            Version::V5,
+            unsuback(&[ReasonCode::Success]),
+        );
+        golden("B0 02 00 0B", Version::V311, unsuback(&[]));
+        let mixed = unsuback(&[ReasonCode::NoSubscriptionExisted, ReasonCode::Success]);
+        golden("B0 05 00 0B 00 11 00", Version::V5, mixed.clone());
+        assert_eq!(write(&mixed.into(), Version::V31), [0xB0, 2, 0, 11]);
+    }
+
+    /// MQTT-3.11.3-2
+    #[test]
+    fn reasons_are_those_of_the_packet() {
+        let allowed = [0x00, 0x11, 0x80, 0x83, 0x87, 0x8F, 0x91];
+        for code in 0..=255 {
+            let digits = std::format!("B0 04 00 0B 00 {code:02x}");
+            if allowed.contains(&code) {
+                assert!(read(&digits, Version::V5).is_ok(), "{digits}");
+            } else {
+                let kind = DecodeErrorKind::InvalidReason;
+                refused(&digits, Version::V5, kind, 0x82, Field::Reason);
+            }
+        }
+        for &reason in ReasonCode::ALL {
+            let is_written = unsuback(&[reason]).encoded_len(Version::V5).is_ok();
+            assert_eq!(is_written, allowed.contains(&reason.as_u8()), "{reason}");
+        }
+    }
+
+    #[test]
+    fn there_is_a_reason_in_mqtt_5_only() {
+        let kind = DecodeErrorKind::EmptyPayload;
+        refused("B0 03 00 0B 00", Version::V5, kind, 0x82, Field::Reason);
+        let error = EncodeError::Empty(Field::Reason);
+        assert_eq!(unsuback(&[]).encode(Version::V5, &mut vec![]), Err(error));
+        let kind = DecodeErrorKind::TrailingBytes;
+        refused("B0 03 00 0B 00", Version::V311, kind, 0x81, Field::Packet);
+    }
+}

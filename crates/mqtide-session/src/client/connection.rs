@@ -54,6 +54,9 @@ impl<M: Deliverable + Clone> ClientSession<M> {
         if needs_name && connect.client_identifier.is_empty() {
             return Err(Refused::ClientIdentifierRequired);
         }
+        if connect.clean_start {
+            self.lose_session();
+        }
         self.connect = ConnectTerms::of(&connect);
         self.session_expiry = self.connect.session_expiry;
         let properties = connect
@@ -87,6 +90,7 @@ impl<M: Deliverable + Clone> ClientSession<M> {
 
     fn connack(&mut self, now: Instant, connack: Connack) -> Result<(), Violation> {
         if connack.reason.is_error() {
+            self.stage = Stage::Offline;
             self.endpoint.hang_up();
             self.events
                 .push_back(ClientEvent::ConnectionRefused(Box::new(connack)));
@@ -228,6 +232,11 @@ impl<M: Deliverable + Clone> ClientSession<M> {
         {
             return Err(Refused::ReasonNotAllowed);
         }
+        let normal = disconnect.reason == ReasonCode::NORMAL_DISCONNECTION;
+        let plain = normal && disconnect.properties.is_none();
+        if !plain && !v5(self.endpoint.version) {
+            return Err(Refused::NotInThisVersion);
+        }
         let properties = disconnect.properties.as_deref();
         if let Some(interval) = properties.and_then(|p| p.session_expiry_interval) {
             if self.connect.session_expiry == 0 && interval > 0 {
@@ -244,6 +253,8 @@ impl<M: Deliverable + Clone> ClientSession<M> {
         if self.endpoint.line() == Line::Down {
             return;
         }
+        // Without CONNACK nobody knows whether the server has begun a session.
+        self.established |= matches!(self.stage, Stage::Connecting(_));
         self.stage = Stage::Offline;
         self.auth = None;
         let events = &mut self.events;

@@ -68,10 +68,11 @@ impl<M: Deliverable + Clone> ClientSession<M> {
     }
 
     /// The session as a value, also in the middle of its flows. Operations do not survive in it: who
-    /// restores it learns what became of a message by its [key](Operation::key).
+    /// restores it learns what became of a message by its [key](Operation::key). A message that
+    /// arrived and is not completed will be delivered again.
     pub fn export(&self) -> ClientState<M> {
         ClientState {
-            session: SessionState::of(&self.endpoint.outbound, &self.endpoint.inbound),
+            session: SessionState::of(&self.endpoint.outbound, self.endpoint.inbound.owned()),
             established: self.established,
             session_expiry_interval: self.session_expiry,
         }
@@ -108,7 +109,12 @@ impl<M: Deliverable + Clone> ClientSession<M> {
                 .check_answers()
                 .and_then(|()| self.take_in(packet)),
         };
-        taken.map_err(|violation| self.endpoint.fail(violation))
+        taken.map_err(|violation| {
+            if let Stage::Connecting(_) = self.stage {
+                self.stage = Stage::Offline;
+            }
+            self.endpoint.fail(violation)
+        })
     }
 
     fn take_in(&mut self, packet: Packet) -> Result<(), Violation> {
@@ -219,7 +225,9 @@ impl<M: Deliverable + Clone> ClientSession<M> {
     /// The next packet to write, in order. `None` when there is nothing to write, for now.
     ///
     /// Message Expiry, Receive Maximum, Maximum Packet Size and topic aliases are decided here, so
-    /// take a packet only when the network has room for it.
+    /// take a packet only when the network has room for it. This may record store operations: with
+    /// [`Settings::durable`](crate::Settings::durable), drain [`poll_store`](Self::poll_store)
+    /// afterwards.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Outgoing<M>> {
         let online = matches!(self.stage, Stage::Online(_));
         if online && self.endpoint.line() == Line::Open {
@@ -245,7 +253,7 @@ impl<M: Deliverable + Clone> ClientSession<M> {
         self.endpoint.store.poll()
     }
 
-    /// All store operations up to this ticket are durable.
+    /// All store operations up to this ticket are durable. What they held back can leave now.
     pub fn handle_durable(&mut self, ticket: Ticket) {
         self.endpoint.handle_durable(ticket);
     }

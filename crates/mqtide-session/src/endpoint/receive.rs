@@ -147,11 +147,13 @@ impl<M: Deliverable + Clone> Endpoint<M> {
 
     fn release_pubrecs(&mut self) {
         while let Some((id, reason, answer)) = self.inbound.next_pubrec() {
+            // The peer may have ended the flow by PUBREL before it was its turn.
+            let known = self.inbound.holds(id);
             let closes = match self.refuse_held(id, reason) {
                 true => ClosesPublication::Yes,
                 false => ClosesPublication::No,
             };
-            let Some(answer) = answer.filter(|_| self.line == Line::Open) else {
+            let Some(answer) = answer.filter(|_| known && self.line == Line::Open) else {
                 continue;
             };
             let control = self.acknowledgement(AckKind::Pubrec, answer);

@@ -155,6 +155,14 @@ impl Arrivals {
         self.waiting.iter().any(|waiting| waiting.id == id)
     }
 
+    /// Whether a message waits for its owner under this identifier.
+    pub(crate) fn is_pending(&self, id: PacketIdentifier) -> bool {
+        let pending = |waiting: &Waiting| matches!(waiting.completion, Completion::Pending);
+        self.waiting
+            .iter()
+            .any(|waiting| waiting.id == id && pending(waiting))
+    }
+
     /// Forgets all; their tokens mean nothing any more.
     pub(crate) fn clear(&mut self) {
         self.first = self.end();

@@ -266,10 +266,11 @@ impl<M: Deliverable + Clone> ServerSession<M> {
         }
     }
 
-    /// The session as a value, also in the middle of its flows. See [`ServerState`] for its times.
+    /// The session as a value, also in the middle of its flows. A QoS 2 message that was handed over
+    /// counts as the owner's, whether it is completed or not. See [`ServerState`] for its times.
     pub fn export(&self) -> ServerState<M> {
         ServerState {
-            session: SessionState::of(&self.endpoint.outbound, &self.endpoint.inbound),
+            session: SessionState::of(&self.endpoint.outbound, self.endpoint.inbound.held()),
             session_expiry_interval: self.expiry.granted,
             ends_at: match self.expiry.end {
                 End::At(end) => Some(end),

@@ -229,7 +229,8 @@ impl<M: Deliverable + Clone> ServerSession<M> {
     /// The next packet to write, in order. `None` when there is nothing to write, for now.
     ///
     /// Message Expiry, Receive Maximum, Maximum Packet Size and topic aliases are decided here, so
-    /// take a packet only when the network has room for it.
+    /// take a packet only when the network has room for it. This may record store operations: with
+    /// [`Settings::durable`], drain [`poll_store`](Self::poll_store) afterwards.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Outgoing<M>> {
         let drops = &mut self.drops;
         self.endpoint
@@ -246,12 +247,14 @@ impl<M: Deliverable + Clone> ServerSession<M> {
         self.endpoint.store.poll()
     }
 
-    /// All store operations up to this ticket are durable.
+    /// All store operations up to this ticket are durable. What they held back can leave now: see
+    /// [`has_transmit`](Self::has_transmit).
     pub fn handle_durable(&mut self, ticket: Ticket) {
         self.endpoint.handle_durable(ticket);
     }
 
-    /// Everything the client has not acknowledged, oldest first; the session forgets it.
+    /// Everything the client has not acknowledged, oldest first; the session forgets it, without
+    /// store operations.
     ///
     /// For a session that has ended: messages of shared subscriptions can go to another member.
     pub fn take_undelivered(&mut self) -> VecDeque<Undelivered<M>> {

@@ -392,3 +392,14 @@ fn a_second_connack_is_a_violation() {
     let violation = client.rejects(connack(false));
     assert_eq!(violation, Violation::UnexpectedPacket(PacketType::Connack));
 }
+
+#[test]
+fn mqtt_311_has_one_goodbye() {
+    let mut client = Client::new(connect_v311(false));
+    let keep_will = Disconnect::new(ReasonCode::DisconnectWithWillMessage);
+    assert_eq!(
+        client.session.disconnect(keep_will),
+        Err(Refused::NotInThisVersion)
+    );
+    assert!(!client.session.is_closing());
+}

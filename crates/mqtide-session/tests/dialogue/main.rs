@@ -12,6 +12,7 @@
 mod client_connect;
 mod client_flow;
 mod client_requests;
+mod pair;
 mod script;
 mod server_connect;
 mod server_deliver;

@@ -460,3 +460,38 @@ fn only_the_first_of_several_deliveries_wakes() {
     server.sends();
     assert!(!server.session.has_transmit());
 }
+
+#[test]
+fn a_message_of_qos_0_never_displaces_others_and_is_displaced_first() {
+    let mut acceptance = Acceptance::default();
+    acceptance.settings.queue.messages = 2;
+    acceptance.settings.queue.overflow = Overflow::DropOldest;
+    let mut server = Server::with(connect(), acceptance);
+    deliver_all(&mut server, Q1, &["a"]);
+    deliver_all(&mut server, Q0, &["b", "c"]);
+    deliver_all(&mut server, Q1, &["d"]);
+    assert_eq!(
+        server.delivers(Q0, "e"),
+        DeliverOutcome::Dropped(DropReason::QueueFull)
+    );
+    assert_eq!(server.sends(), ["PUBLISH q1 #1 a", "PUBLISH q1 #2 d"]);
+    assert_eq!(server.session.take_drops().queue_full, 3);
+}
+
+#[test]
+fn a_client_that_takes_nothing_at_all_is_left() {
+    let connect = limited(|properties| properties.maximum_packet_size = 1.try_into().ok());
+    let session = accept(at(0), connect, Acceptance::default(), None).session;
+    assert!(session.is_closing(), "not even CONNACK fits");
+    let mut server = Server::new(limited(|p| p.maximum_packet_size = 5.try_into().ok()));
+    server.hears(pubrel(9));
+    assert_eq!(server.sends(), ["PUBCOMP #9 0x92"]);
+    let mut server = Server::new(limited(|p| p.maximum_packet_size = 5.try_into().ok()));
+    server.hears(subscribe(9, &["a"]));
+    server.session.suback(id(9), vec![SUCCESS], None).unwrap();
+    assert_eq!(
+        server.sends(),
+        ["DISCONNECT 0x95"],
+        "a SUBACK takes six bytes"
+    );
+}

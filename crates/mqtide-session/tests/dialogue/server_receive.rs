@@ -384,3 +384,40 @@ fn an_acknowledgement_carries_only_its_own_reasons() {
         .complete(token, ReasonCode::PacketIdentifierNotFound, None);
     assert_eq!(refused, Err(Refused::ReasonNotAllowed));
 }
+
+#[test]
+fn a_pubrel_before_its_turn_ends_the_flow() {
+    let mut server = Server::new(connect());
+    let token = server.hears_publish(publish(2, 4, "a"));
+    server.hears(pubrel(4));
+    server.completes(token);
+    assert_eq!(server.sends(), ["PUBCOMP #4"]);
+}
+
+#[test]
+fn a_second_completion_changes_nothing() {
+    let mut server = Server::new(connect());
+    let first = server.hears_publish(publish(1, 1, "a"));
+    let second = server.hears_publish(publish(1, 2, "a"));
+    server.completes(second);
+    server
+        .session
+        .complete(second, ReasonCode::NotAuthorized, None)
+        .unwrap();
+    server.completes(first);
+    server.completes(first);
+    assert_eq!(server.sends(), ["PUBACK #1", "PUBACK #2"]);
+}
+
+#[test]
+fn answers_that_nobody_reads_are_bounded() {
+    let mut server = server_with(|acceptance| acceptance.settings.answers = 3);
+    for _ in 0..3 {
+        server.hears(mqtide_codec::Packet::Pingreq);
+    }
+    assert_eq!(
+        server.rejects(mqtide_codec::Packet::Pingreq),
+        Violation::TooManyRequests
+    );
+    assert_eq!(server.sends().last().unwrap(), "DISCONNECT 0x97");
+}

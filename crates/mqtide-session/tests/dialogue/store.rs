@@ -198,3 +198,29 @@ fn a_client_stores_what_waits_before_its_first_connection() {
     let rest: Vec<_> = core::iter::from_fn(|| client.session.poll_store()).collect();
     assert!(matches!(rest.last(), Some((_, StoreOp::Remove { .. }))));
 }
+
+#[test]
+fn a_client_exports_what_its_operations_tell() {
+    let mut settings = ClientSettings::default();
+    settings.session.durable = true;
+    let mut client =
+        Client::with_settings(connect(), mqtide_codec::Connack::accepted(false), settings);
+    let mut stored = SessionState::new();
+    let one = client.hears_publish(publish(2, 1, "a"));
+    client.hears_publish(publish(2, 2, "a")).packet_identifier();
+    client.completes(one);
+    while let Some((_, operation)) = client.session.poll_store() {
+        stored.apply(operation);
+    }
+    let exported = client.session.export().session;
+    assert_eq!(exported.held, [id(1)], "the second will be delivered again");
+    assert_eq!(exported.held, stored.held);
+}
+
+#[test]
+fn a_stored_session_that_goes_on_without_a_lifetime_is_cleared_at_its_end() {
+    let server = Server::with(connect(), durable());
+    let mut server = server.reconnects_with(lasting(0), durable());
+    let _ = server.session.handle_disconnected(at(1));
+    assert!(matches!(operations(&mut server)[..], [(_, StoreOp::Clear)]));
+}

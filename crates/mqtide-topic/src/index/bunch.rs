@@ -2,8 +2,6 @@ use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 
-use super::table::shrink_table;
-
 /// Few or many items in one piece of memory, each found in constant time: by looking at all while
 /// they are few, by a table of positions when they are many.
 #[derive(Clone)]
@@ -110,6 +108,13 @@ impl<T> Bunch<T> {
         }
         let items = &self.items;
         shrink_table(&mut self.positions, |&at| hash(&items[at as usize]));
+    }
+}
+
+/// Gives memory back once seven eighths of a table lie idle.
+pub(crate) fn shrink_table<T>(table: &mut HashTable<T>, hash: impl Fn(&T) -> u64) {
+    if table.len() < table.capacity() / 8 || table.is_empty() {
+        table.shrink_to(table.len() * 2, hash);
     }
 }
 

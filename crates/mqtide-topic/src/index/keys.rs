@@ -5,9 +5,8 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use super::arena::Arena;
-use super::bunch::Bunch;
+use super::bunch::{Bunch, shrink_table};
 use super::seed::Seed;
-use super::table::shrink_table;
 
 /// The entries of each key, so that all of a key can be found without the others.
 #[derive(Clone)]
@@ -54,7 +53,7 @@ impl<K: Hash + Eq> Keys<K> {
                     slot.get_mut().1 = Entries::Many(list);
                 }
                 Entries::Many(list) => {
-                    self.lists[list].push(entry, |&entry| seed.pair(entry, 0));
+                    self.lists[list].push(entry, |&entry| seed.number(entry));
                 }
             },
         }
@@ -70,7 +69,7 @@ impl<K: Hash + Eq> Keys<K> {
             self.shrink(seed);
             return;
         };
-        let hash = |&entry: &u32| seed.pair(entry, 0);
+        let hash = |&entry: &u32| seed.number(entry);
         let bunch = &mut self.lists[list];
         if let Some(at) = bunch.find(|| hash(&entry), |&other| other == entry) {
             bunch.swap_remove(at, hash);

@@ -19,7 +19,7 @@ struct LevelText {
 }
 
 impl LevelTable {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             levels: Arena::new(),
             by_text: TextTable::new(),

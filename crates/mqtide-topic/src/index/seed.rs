@@ -29,10 +29,15 @@ impl Seed {
 
     /// The hash of a pair of numbers.
     #[inline]
-    #[allow(clippy::cast_possible_truncation)] // both halves are used
-    pub(crate) fn pair(&self, first: u32, second: u32) -> u64 {
+    #[allow(clippy::cast_possible_truncation)] // any part of a hash is a hash
+    pub(crate) fn pair(&self, first: u32, second: u32) -> u32 {
         let pair = u64::from(first) << 32 | u64::from(second);
         let product = u128::from(pair ^ self.0.secrets[0]) * u128::from(self.0.secrets[1]);
-        product as u64 ^ (product >> 64) as u64
+        product as u32 ^ (product >> 64) as u32
+    }
+
+    /// The hash of a number, spread over 64 bits.
+    pub(crate) fn number(&self, number: u32) -> u64 {
+        (u64::from(number) ^ self.0.secrets[0]).wrapping_mul(self.0.secrets[1] | 1)
     }
 }

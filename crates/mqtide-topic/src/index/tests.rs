@@ -151,5 +151,5 @@ fn a_key_knows_its_filters() {
 fn an_entry_is_small() {
     assert_eq!(size_of::<FilterText>(), 16);
     assert_eq!(size_of::<Entry<u32, u32>>(), 32);
-    assert_eq!(size_of::<trie::Node>(), 28);
+    assert_eq!(size_of::<trie::Node>(), 32);
 }

@@ -1,12 +1,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use hashbrown::HashTable;
-
 use super::arena::{Arena, NIL};
 use super::level_table::LevelTable;
 use super::seed::Seed;
-use super::table::shrink_table;
+use super::table::{Slot, Table};
 use crate::{Level, TopicFilterRef};
 
 /// Filters with wildcards, as a tree of levels.
@@ -16,13 +14,14 @@ use crate::{Level, TopicFilterRef};
 #[derive(Clone)]
 pub(crate) struct Trie {
     pub(super) nodes: Arena<Node>,
-    edges: HashTable<Edge>,
+    edges: Table<Edge>,
     pub(super) levels: LevelTable,
     root: u32,
 }
 
-/// What stands at the end of a path of levels.
+/// What stands at the end of a path of levels: half a cache line, and never across two.
 #[derive(Clone, Copy)]
+#[repr(align(32))]
 pub(crate) struct Node {
     parent: u32,
     /// The number of the level that leads here, or [`SINGLE`].
@@ -32,7 +31,10 @@ pub(crate) struct Node {
     /// The only literal child; [`NIL`] if there is none, or if they are in the table.
     child: u32,
     /// Literal children.
-    pub(super) children: u32,
+    children: u32,
+    /// A bit for the label of each literal child: most look-ups of a level that is not there end
+    /// here. Bits of children that have left may stay.
+    labels: u32,
     /// The entry of the filter that ends here.
     pub(super) here: u32,
     /// The entry of the filter that ends here with `/#`.
@@ -56,6 +58,25 @@ struct Edge {
 /// The label of a `+` level.
 const SINGLE: u32 = NIL - 1;
 
+impl Slot for Edge {
+    const EMPTY: Self = Self {
+        parent: NIL,
+        label: NIL,
+        child: NIL,
+    };
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.child == NIL
+    }
+}
+
+/// The bit that stands for a label in [`Node::labels`].
+#[inline]
+const fn label_bit(label: u32) -> u32 {
+    1 << (label.wrapping_mul(0x9E37_79B9) >> 27)
+}
+
 impl Place {
     pub(crate) const NONE: Self = Self {
         node: NIL,
@@ -71,6 +92,7 @@ impl Node {
             single: NIL,
             child: NIL,
             children: 0,
+            labels: 0,
             here: NIL,
             below: NIL,
         }
@@ -82,10 +104,10 @@ impl Node {
 }
 
 impl Trie {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             nodes: Arena::new(),
-            edges: HashTable::new(),
+            edges: Table::new(),
             levels: LevelTable::new(),
             root: NIL,
         }
@@ -167,7 +189,7 @@ impl Trie {
     #[inline]
     pub(super) fn child(&self, seed: &Seed, parent: u32, label: u32) -> u32 {
         let node = &self.nodes[parent];
-        if node.children == 0 {
+        if node.labels & label_bit(label) == 0 {
             return NIL;
         }
         if node.child != NIL {
@@ -208,7 +230,7 @@ impl Trie {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.nodes.heap_bytes() + self.edges.allocation_size() + self.levels.heap_bytes()
+        self.nodes.heap_bytes() + self.edges.heap_bytes() + self.levels.heap_bytes()
     }
 
     fn single_or_insert(&mut self, parent: u32) -> u32 {
@@ -232,6 +254,7 @@ impl Trie {
         let child = self.nodes.insert(Node::new(parent, label));
         let node = &mut self.nodes[parent];
         node.children += 1;
+        node.labels |= label_bit(label);
         if node.children == 1 {
             node.child = child;
             return child;
@@ -260,8 +283,8 @@ impl Trie {
     }
 
     fn insert_edge(&mut self, seed: &Seed, edge: Edge) {
-        let hash = |edge: &Edge| seed.pair(edge.parent, edge.label);
-        self.edges.insert_unique(hash(&edge), edge, hash);
+        self.edges
+            .insert(edge, |edge| seed.pair(edge.parent, edge.label));
     }
 
     /// Makes a node's parent forget it.
@@ -272,14 +295,20 @@ impl Trie {
             return;
         }
         parent.children -= 1;
+        if parent.children == 0 {
+            parent.labels = 0;
+        }
         if parent.child == id {
             parent.child = NIL;
         } else {
-            let hash = seed.pair(node.parent, node.label);
-            if let Ok(edge) = self.edges.find_entry(hash, |edge| edge.child == id) {
-                edge.remove();
-            }
-            shrink_table(&mut self.edges, |edge| seed.pair(edge.parent, edge.label));
+            let hash = |edge: &Edge| seed.pair(edge.parent, edge.label);
+            let removed = Edge {
+                parent: node.parent,
+                label: node.label,
+                child: id,
+            };
+            self.edges
+                .remove(hash(&removed), |edge| edge.child == id, hash);
         }
         self.levels.release(seed, node.label);
     }

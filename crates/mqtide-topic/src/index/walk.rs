@@ -14,11 +14,18 @@ const BATCH: usize = 8;
 /// default.
 const DEPTH: usize = 128;
 
-/// Branches that may wait at once in [`DEPTH`] levels: a batch leaves at most `BATCH` nodes behind
-/// on its level, and adds at most two for each of its own on the next.
-const PENDING: usize = DEPTH * BATCH + 2 * BATCH;
+/// Branches that may wait at once in [`DEPTH`] levels: a batch has at most two children per node, of
+/// which one batch goes on.
+const PENDING: usize = DEPTH * BATCH;
 
-/// A node whose path matches the first `depth` levels of the name.
+/// Nodes of one level of the trie whose paths match the name so far.
+#[derive(Clone, Copy)]
+struct Batch {
+    nodes: [u32; 2 * BATCH],
+    len: usize,
+}
+
+/// A node that waits for its turn.
 #[derive(Clone, Copy)]
 struct Branch {
     node: u32,
@@ -34,73 +41,99 @@ pub(super) fn walk<B>(
     cost: &mut usize,
     mut found: impl FnMut(u32) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
-    let mut pending: SmallVec<[Branch; PENDING]> = SmallVec::new();
-    if trie.root() != NIL {
-        pending.push(Branch {
-            node: trie.root(),
-            depth: 0,
-        });
+    if trie.root() == NIL {
+        return ControlFlow::Continue(());
     }
     let mut levels = Levels {
         numbers: SmallVec::new(),
         rest: name.levels(),
     };
+    let mut pending: SmallVec<[Branch; PENDING]> = SmallVec::new();
+    let mut buffers = [Batch {
+        nodes: [NIL; 2 * BATCH],
+        len: 0,
+    }; 2];
+    let [batch, next] = &mut buffers;
+    let (mut batch, mut next) = (batch, next);
+    let mut depth = 0;
+    batch.push(trie.root());
     // A leading wildcard does not match a leading `$` (MQTT 5.0 §4.7.2).
     let mut wildcards = !name.starts_with_dollar();
-    while let Some(&Branch { depth, .. }) = pending.last() {
-        let level = levels.at(trie, seed, depth, cost);
-        let mut batch = [NIL; BATCH];
-        let len = take_batch(&mut pending, depth, &mut batch);
-        *cost += len;
-        for &id in &batch[..len] {
-            let node = &trie.nodes[id];
-            if node.below != NIL && wildcards {
-                found(node.below)?;
-            }
-            let LevelOfName::Level(label) = level else {
-                if node.here != NIL {
-                    found(node.here)?;
+    while batch.len > 0 {
+        *cost += batch.len;
+        match levels.at(trie, seed, depth, cost) {
+            LevelOfName::Level(label) => {
+                for &id in batch.nodes() {
+                    let node = &trie.nodes[id];
+                    if wildcards {
+                        next.push(node.single);
+                        visit(node.below, &mut found)?;
+                    }
+                    if label != NIL {
+                        next.push(trie.child(seed, id, label));
+                    }
                 }
-                continue;
-            };
-            if node.single != NIL && wildcards {
-                pending.push(Branch {
-                    node: node.single,
-                    depth: depth + 1,
-                });
             }
-            if label != NIL && node.children != 0 {
-                let child = trie.child(seed, id, label);
-                if child != NIL {
-                    pending.push(Branch {
-                        node: child,
-                        depth: depth + 1,
-                    });
+            LevelOfName::End => {
+                for &id in batch.nodes() {
+                    let node = &trie.nodes[id];
+                    visit(node.below, &mut found)?;
+                    visit(node.here, &mut found)?;
                 }
             }
         }
         wildcards = true;
+        depth += 1;
+        core::mem::swap(&mut batch, &mut next);
+        next.len = 0;
+        batch.keep_one(&mut pending, &mut depth);
     }
     ControlFlow::Continue(())
 }
 
-/// Moves branches of one depth from the end of `pending` to `batch`.
 #[inline]
-fn take_batch(
-    pending: &mut SmallVec<[Branch; PENDING]>,
-    depth: u32,
-    batch: &mut [u32; BATCH],
-) -> usize {
-    let mut len = 0;
-    while len < BATCH
-        && let Some(branch) = pending.last()
-        && branch.depth == depth
-    {
-        batch[len] = branch.node;
-        len += 1;
-        pending.pop();
+fn visit<B>(entry: u32, found: &mut impl FnMut(u32) -> ControlFlow<B>) -> ControlFlow<B> {
+    if entry == NIL {
+        ControlFlow::Continue(())
+    } else {
+        found(entry)
     }
-    len
+}
+
+impl Batch {
+    #[inline]
+    fn nodes(&self) -> &[u32] {
+        &self.nodes[..self.len.min(BATCH)]
+    }
+
+    /// Adds a node, unless it is [`NIL`]. Callers add at most two for each node of a batch.
+    #[inline]
+    fn push(&mut self, node: u32) {
+        // The remainder is for the compiler: it sees that the place exists.
+        self.nodes[self.len % (2 * BATCH)] = node;
+        self.len += usize::from(node != NIL);
+    }
+
+    /// Lets wait what is more than one batch; takes what waits if there is nothing.
+    #[inline]
+    fn keep_one(&mut self, pending: &mut SmallVec<[Branch; PENDING]>, depth: &mut u32) {
+        while self.len > BATCH {
+            self.len -= 1;
+            pending.push(Branch {
+                node: self.nodes[self.len],
+                depth: *depth,
+            });
+        }
+        if self.len == 0
+            && let Some(last) = pending.last()
+        {
+            *depth = last.depth;
+            let waiting = pending.iter().rev().take(BATCH);
+            let waiting = waiting.take_while(|branch| branch.depth == *depth);
+            waiting.for_each(|branch| self.push(branch.node));
+            pending.truncate(pending.len() - self.len);
+        }
+    }
 }
 
 /// The levels of a name as numbers, looked up when the walk first needs them.

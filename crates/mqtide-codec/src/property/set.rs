@@ -1,0 +1,167 @@
+//! The properties that a packet owns, as a struct: filled from a block, and written as one.
+
+use core::num::{NonZeroU16, NonZeroU32};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use mqtide_topic::{TopicName, TopicNameRef};
+
+use super::Property;
+use crate::error::EncodeError;
+use crate::packet::PayloadFormat;
+use crate::text::Text;
+use crate::wire;
+use crate::{QoS, SubscriptionIdentifier};
+
+/// A value as packets own it, and as [`Property`] borrows it.
+pub(crate) trait Owned {
+    type Borrowed<'a>
+    where
+        Self: 'a;
+
+    /// The value of a part of `owner`, without a copy.
+    fn share(borrowed: Self::Borrowed<'_>, owner: &Bytes) -> Self;
+
+    fn borrow(&self) -> Self::Borrowed<'_>;
+}
+
+macro_rules! owned_as_is {
+    ($($value:ty)*) => {$(
+        impl Owned for $value {
+            type Borrowed<'a> = Self;
+
+            #[inline]
+            fn share(value: Self, _: &Bytes) -> Self {
+                value
+            }
+
+            #[inline]
+            fn borrow(&self) -> Self {
+                *self
+            }
+        }
+    )*};
+}
+
+owned_as_is! { u16 u32 bool PayloadFormat QoS NonZeroU16 NonZeroU32 SubscriptionIdentifier }
+
+impl Owned for ByteString {
+    type Borrowed<'a> = Text<'a>;
+
+    #[inline]
+    fn share(text: Text<'_>, owner: &Bytes) -> Self {
+        wire::share_text(owner, text)
+    }
+
+    #[inline]
+    fn borrow(&self) -> Text<'_> {
+        Text::of(self)
+    }
+}
+
+impl Owned for Bytes {
+    type Borrowed<'a> = &'a [u8];
+
+    #[inline]
+    fn share(bytes: &[u8], owner: &Bytes) -> Self {
+        wire::share(owner, bytes)
+    }
+
+    #[inline]
+    fn borrow(&self) -> &[u8] {
+        self
+    }
+}
+
+impl Owned for TopicName {
+    type Borrowed<'a> = TopicNameRef<'a>;
+
+    #[inline]
+    fn share(name: TopicNameRef<'_>, owner: &Bytes) -> Self {
+        name.to_topic_name_in(owner)
+    }
+
+    #[inline]
+    fn borrow(&self) -> TopicNameRef<'_> {
+        self.as_name()
+    }
+}
+
+/// A struct of properties that a packet owns.
+pub(crate) trait PropertySet {
+    /// Takes a property of a packet whose bytes `owner` holds. Others than its own are ignored.
+    fn set(&mut self, property: Property<'_>, owner: &Bytes);
+
+    /// Shows all properties in the order in which they are written.
+    fn each(&self, visit: impl FnMut(Property<'_>));
+
+    /// Bytes of all properties, without the length in front, if they can be written.
+    #[inline]
+    fn encoded_len(&self) -> Result<usize, EncodeError> {
+        let mut total = Ok(0);
+        self.each(|property| {
+            if let Ok(so_far) = total {
+                total = property.encoded_len().map(|len| so_far + len);
+            }
+        });
+        total
+    }
+}
+
+/// Implements [`PropertySet`]: one row per field, in the order of the identifiers, which is the
+/// order of writing.
+macro_rules! property_set {
+    ($set:ident { $($kind:ident $field:ident: $variant:ident,)* }) => {
+        impl $crate::property::PropertySet for $set {
+            #[inline]
+            fn set(
+                &mut self,
+                property: $crate::property::Property<'_>,
+                owner: &bytes::Bytes,
+            ) {
+                match property {
+                    $($crate::property::Property::$variant(value) => {
+                        property_set!(@set $kind self.$field, value, owner);
+                    })*
+                    _ => {}
+                }
+            }
+
+            #[inline]
+            fn each(&self, mut visit: impl FnMut($crate::property::Property<'_>)) {
+                $(property_set!(@each $kind self.$field, visit, $variant);)*
+            }
+        }
+    };
+    (@set one $field:expr, $value:ident, $owner:ident) => {
+        $field = Some($crate::property::Owned::share($value, $owner))
+    };
+    (@set many $field:expr, $value:ident, $owner:ident) => {
+        $field.push($crate::property::Owned::share($value, $owner))
+    };
+    (@set pairs $field:expr, $value:ident, $owner:ident) => {
+        $field.push(
+            $crate::wire::share_text($owner, $value.0),
+            $crate::wire::share_text($owner, $value.1),
+        )
+    };
+    (@each one $field:expr, $visit:ident, $variant:ident) => {
+        if let Some(value) = &$field {
+            let value = $crate::property::Owned::borrow(value);
+            $visit($crate::property::Property::$variant(value));
+        }
+    };
+    (@each many $field:expr, $visit:ident, $variant:ident) => {
+        for value in &$field {
+            let value = $crate::property::Owned::borrow(value);
+            $visit($crate::property::Property::$variant(value));
+        }
+    };
+    (@each pairs $field:expr, $visit:ident, $variant:ident) => {
+        for (name, value) in &$field {
+            let pair = ($crate::property::Owned::borrow(name), $crate::property::Owned::borrow(value));
+            $visit($crate::property::Property::$variant(pair));
+        }
+    };
+}
+pub(crate) use property_set;

@@ -1,0 +1,158 @@
+//! Text of a packet, borrowed.
+
+use core::ops::Deref;
+use core::{fmt, str};
+
+use crate::error::DecodeErrorKind;
+
+/// A UTF-8 Encoded String of a packet, borrowed from it (MQTT 5.0 §1.5.4): well-formed UTF-8 of at
+/// most 65,535 bytes without U+0000, checked when the packet was read.
+///
+/// Reading checks plain ASCII eight bytes at a time and does not make a `str` of it, as most texts are
+/// not looked at: [`as_str`](Self::as_str), which all other access goes through, does that.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Text<'a>(&'a [u8]);
+
+impl<'a> Text<'a> {
+    /// Checks bytes. The error is the kind of fault and its place.
+    #[inline]
+    pub(crate) fn check(bytes: &'a [u8]) -> Result<Self, (DecodeErrorKind, usize)> {
+        if is_plain(bytes) {
+            return Ok(Self(bytes));
+        }
+        Self::check_any(bytes)
+    }
+
+    fn check_any(bytes: &'a [u8]) -> Result<Self, (DecodeErrorKind, usize)> {
+        if let Err(error) = str::from_utf8(bytes) {
+            return Err((DecodeErrorKind::InvalidUtf8, error.valid_up_to()));
+        }
+        match memchr::memchr(0, bytes) {
+            Some(at) => Err((DecodeErrorKind::NulCharacter, at)),
+            None => Ok(Self(bytes)),
+        }
+    }
+
+    /// A text to write: that it is without U+0000 and not too long is checked when it is measured.
+    #[inline]
+    pub(crate) const fn of(text: &'a str) -> Self {
+        Self(text.as_bytes())
+    }
+
+    /// The text.
+    pub fn as_str(self) -> &'a str {
+        // It was checked, so this does not fail.
+        str::from_utf8(self.0).unwrap_or_default()
+    }
+
+    /// The bytes of the text.
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<str> for Text<'_> {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq<str> for Text<'_> {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for Text<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// Whether well-formed text contains U+0000.
+#[inline]
+pub(crate) fn has_nul(text: &[u8]) -> bool {
+    !is_plain(text) && memchr::memchr(0, text).is_some()
+}
+
+/// Whether all bytes are ASCII and none is 0: what nearly all texts are.
+#[inline]
+fn is_plain(bytes: &[u8]) -> bool {
+    if let Some(last) = bytes.last_chunk::<8>() {
+        let (words, _) = bytes.as_chunks::<8>();
+        // The last word overlaps the one before it: cheaper than a loop over what is left.
+        let found = words
+            .iter()
+            .fold(odd_in(last), |found, word| found | odd_in(word));
+        return found & HIGH_BITS == 0;
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let word =
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
+        return odd_in(&word.to_le_bytes()) & HIGH_BITS == 0;
+    }
+    bytes.iter().all(|byte| (1..0x80).contains(byte))
+}
+
+/// A word with a high bit set if any byte is 0 or above 0x7F. Which bytes have it is exact up to the
+/// first 0, whose borrow may reach further: whether there is one is exact.
+#[inline]
+const fn odd_in(word: &[u8; 8]) -> u64 {
+    let word = u64::from_le_bytes(*word);
+    word | word.wrapping_sub(LOW_BITS)
+}
+
+const LOW_BITS: u64 = u64::from_ne_bytes([0x01; 8]);
+const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_byte_that_is_not_plain_is_found_at_every_place_of_every_length() {
+        for len in 0..40 {
+            let mut text = std::vec![b'a'; len];
+            assert!(is_plain(&text));
+            for at in 0..len {
+                for odd in [0, 0x80, 0x81, 0xFF] {
+                    text[at] = odd;
+                    assert!(!is_plain(&text), "{odd} at {at} of {len}");
+                }
+                text[at] = [0x01, 0x7F][at % 2];
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_check_is_that_of_the_standard_library(
+            bytes in proptest::collection::vec(prop_oneof![9 => 1u8..0x80, 1 => any::<u8>()], 0..40),
+        ) {
+            let expected = str::from_utf8(&bytes).is_ok_and(|text| !text.contains('\0'));
+            prop_assert_eq!(Text::check(&bytes).is_ok(), expected);
+        }
+    }
+}
