@@ -126,13 +126,14 @@ impl Core {
         state.life = Life::Ended;
         drop(state);
         let fresh = Arc::new(Slot::new(Arc::clone(slot.client_id())));
-        let epoch = self.install(&fresh, &mut fresh.lock(), session, link, info, worker);
+        // The client may come back as soon as it reads its CONNACK: the slot must be found then. Nobody can wait
+        // for the lock of a slot that is not registered, so the registry's may be taken within it.
+        let mut state = fresh.lock();
         let is_first = self.registry.replace(&slot, &fresh);
+        let epoch = is_first.then(|| self.install(&fresh, &mut state, session, link, info, worker));
+        drop(state);
         self.settle(&slot, aftermath, worker);
-        match is_first {
-            true => Opened::In(fresh, epoch),
-            false => Opened::Lost,
-        }
+        epoch.map_or(Opened::Lost, |epoch| Opened::In(fresh, epoch))
     }
 
     /// Says goodbye to the connection that has the session `[MQTT-3.1.4-3]`.
