@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use mqtide_codec::{Auth, ReasonCode};
+use mqtide_codec::{Auth, Disconnect, ReasonCode, Version};
 use mqtide_session::{ServerEvent, SubscribeRequest, UnsubscribeRequest};
 use mqtide_topic::{SubscriptionFilter, TopicNameRef};
 
@@ -151,6 +151,11 @@ pub(super) fn subscribe(
     denied: &[bool],
     scratch: &mut Scratch,
 ) {
+    if let Some(reason) = withheld(core, &request)
+        && disconnect(slot, reason)
+    {
+        return;
+    }
     let target = Target::Session(Arc::clone(slot));
     let mut reasons = Vec::with_capacity(request.subscriptions.len());
     let mut replays = Vec::new();
@@ -187,6 +192,29 @@ pub(super) fn subscribe(
     pending.extend(replays);
     drop(state);
     replay(core, slot, &mut scratch.outlets());
+}
+
+/// The first thing asked for that the broker has announced not to offer (`MQTT 5.0 §3.2.2.3.11` to `13`).
+fn withheld(core: &Core, request: &SubscribeRequest) -> Option<ReasonCode> {
+    let has_identifier = request.subscription_identifier.is_some();
+    let filters = request
+        .subscriptions
+        .iter()
+        .filter_map(|s| s.filter.as_ref().ok());
+    let refused = filters.filter_map(|filter| core.allows(filter, has_identifier).err());
+    refused
+        .into_iter()
+        .find(|reason| *reason != ReasonCode::TopicFilterInvalid)
+}
+
+/// Ends the connection of a client that knows what the server does not offer: one of MQTT 5.0, which was told.
+fn disconnect(slot: &Slot, reason: ReasonCode) -> bool {
+    let mut state = slot.lock();
+    let session = state
+        .session
+        .as_mut()
+        .filter(|session| session.version() == Version::V5);
+    session.is_some_and(|session| session.disconnect(Disconnect::new(reason)).is_ok())
 }
 
 /// Puts a subscription into the table, if the session may have another one.
