@@ -160,17 +160,12 @@ impl Stage {
                 Heard::Silence => Ok(()),
                 other => Err(format!("heard: {other}")),
             },
-            "leaves" => {
-                self.send(name, "disconnect", false)?;
-                self.connections.remove(name);
-                Ok(())
-            }
+            "leaves" => self.leave(name),
             "dies" => {
-                self.connections
-                    .remove(name)
-                    .ok_or("no such connection")?
-                    .peer
-                    .reset();
+                let connection = self.connections.remove(name).ok_or("no such connection")?;
+                connection.peer.reset();
+                // Nothing tells when the broker has noticed.
+                std::thread::sleep(MOMENT);
                 Ok(())
             }
             "finishes" => self
@@ -360,7 +355,11 @@ impl Stage {
                 self.send(name, &format!("pubrel {id}"), false)?;
                 self.expect(name, &format!("pubcomp {id}"))
             }
-            _ => Ok(()),
+            // Nothing answers QoS 0; what is answered behind it tells that it has been read.
+            _ => {
+                self.send(name, "ping", false)?;
+                self.expect(name, "pong")
+            }
         }
     }
 
@@ -382,6 +381,14 @@ impl Stage {
             }
             _ => Ok(()),
         }
+    }
+
+    /// DISCONNECT, and the end that follows it; what was on its way is lost.
+    fn leave(&mut self, name: &str) -> Result<(), String> {
+        self.send(name, "disconnect", false)?;
+        let mut connection = self.connections.remove(name).ok_or("no such connection")?;
+        while let Heard::Packet(_) = connection.peer.hear(PATIENCE) {}
+        Ok(())
     }
 
     fn closed(&mut self, name: &str, reasons: &str, patience: Duration) -> Result<(), String> {
