@@ -4,21 +4,19 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use mqtide_codec::{
-    Ack, AckProperties, Packet, Publish, PublishTopic, ReasonCode, Sender, Version,
-};
+use mqtide_codec::{Ack, AckProperties, Packet, Publish, ReasonCode, Sender, Version};
 
 use super::connection::{ConnectTerms, Stage};
 use super::requests::{Request, SentRequest, SubscriptionSupport};
 use super::{ClientEvent, ClientSettings, Operation, Outcome};
 use crate::auth::Exchange;
 use crate::control::AckKind;
-use crate::endpoint::{Endpoint, Line, PublishHead};
-use crate::inbound::{AckToken, Arrival};
+use crate::endpoint::{Endpoint, Line};
+use crate::inbound::AckToken;
 use crate::outbound::Fate;
 use crate::{
-    ClientState, Deliverable, Delivery, DropReason, Instant, Limits, Message, Outgoing,
-    ReceivedPublish, Refused, SessionState, Settled, StoreOp, Ticket, Violation,
+    ClientState, Deliverable, Delivery, DropReason, Instant, Limits, Message, Outgoing, Refused,
+    SessionState, Settled, StoreOp, Ticket, Violation,
 };
 
 /// A session on a client: the half of the protocol that talks to a server.
@@ -153,19 +151,9 @@ impl<M: Deliverable + Clone> ClientSession<M> {
         }
     }
 
-    fn receive_publish(&mut self, mut publish: Publish) -> Result<(), Violation> {
-        let received = self.endpoint.receive_publish(&PublishHead::of(&publish))?;
-        let ack = match received.arrival {
-            Arrival::Unanswered => None,
-            Arrival::New(token) => Some(token),
-            Arrival::Repeated => return Ok(()),
-        };
-        publish.topic = match (received.aliased, publish.topic) {
-            (Some(name), _) | (None, PublishTopic::Named { name, .. }) => name.into(),
-            (None, alias) => alias,
-        };
-        self.events
-            .push_back(ClientEvent::Publish(ReceivedPublish { publish, ack }));
+    fn receive_publish(&mut self, publish: Publish) -> Result<(), Violation> {
+        let received = self.endpoint.receive(publish)?;
+        self.events.extend(received.map(ClientEvent::Publish));
         Ok(())
     }
 

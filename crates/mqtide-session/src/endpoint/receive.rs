@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 
 use mqtide_codec::{
-    Ack, AckProperties, PacketIdentifier, PacketType, Property, Publish, PublishRef, QoS,
-    ReasonCode, Sender, TopicAlias,
+    Ack, AckProperties, PacketIdentifier, PacketType, Property, Publish, PublishRef, PublishTopic,
+    QoS, ReasonCode, Sender, TopicAlias,
 };
 use mqtide_topic::{TopicName, TopicNameRef};
 
@@ -13,7 +13,7 @@ use crate::control::{AckKind, Acknowledgement, ClosesPublication, Control};
 use crate::inbound::{AckToken, Answer, Arrival};
 use crate::limits::v5;
 use crate::outbound::PubrecStep;
-use crate::{Deliverable, Refused, Settled, StoreOp, Ticket, Violation};
+use crate::{Deliverable, ReceivedPublish, Refused, Settled, StoreOp, Ticket, Violation};
 
 /// A PUBLISH as far as the protocol looks at it.
 pub(crate) struct PublishHead<'a> {
@@ -59,6 +59,24 @@ impl<'a> PublishHead<'a> {
 }
 
 impl<M: Deliverable + Clone> Endpoint<M> {
+    /// Takes in an owned PUBLISH. Nothing comes of a repetition.
+    pub(crate) fn receive(
+        &mut self,
+        mut publish: Publish,
+    ) -> Result<Option<ReceivedPublish>, Violation> {
+        let received = self.receive_publish(&PublishHead::of(&publish))?;
+        let ack = match received.arrival {
+            Arrival::Unanswered => None,
+            Arrival::New(token) => Some(token),
+            Arrival::Repeated => return Ok(None),
+        };
+        publish.topic = match (received.aliased, publish.topic) {
+            (Some(name), _) | (None, PublishTopic::Named { name, .. }) => name.into(),
+            (None, alias) => alias,
+        };
+        Ok(Some(ReceivedPublish { publish, ack }))
+    }
+
     /// Checks a PUBLISH against everything this side has announced, and takes it in.
     pub(crate) fn receive_publish(
         &mut self,

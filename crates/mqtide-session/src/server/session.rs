@@ -6,17 +6,16 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use mqtide_codec::{
-    Ack, AckProperties, Auth, Packet, PacketType, Publish, PublishRef, PublishTopic, ReasonCode,
-    Version,
+    Ack, AckProperties, Auth, Packet, PacketType, Publish, PublishRef, ReasonCode, Version,
 };
 
-use super::event::{InboundPublish, ReceivedPublish, ServerEvent};
+use super::event::{InboundPublish, ServerEvent};
 use super::lifetime::{End, Expiry};
 use super::requests::PendingRequest;
 use crate::auth::Exchange;
 use crate::control::AckKind;
 use crate::endpoint::{Endpoint, Line, PublishHead};
-use crate::inbound::{AckToken, Arrival};
+use crate::inbound::AckToken;
 use crate::keep_alive::Watch;
 use crate::will::Testament;
 use crate::{
@@ -119,18 +118,8 @@ impl<M: Deliverable + Clone> ServerSession<M> {
         }
     }
 
-    fn publish(&mut self, mut publish: Publish) -> Result<Option<ServerEvent>, Violation> {
-        let received = self.endpoint.receive_publish(&PublishHead::of(&publish))?;
-        let ack = match received.arrival {
-            Arrival::Unanswered => None,
-            Arrival::New(token) => Some(token),
-            Arrival::Repeated => return Ok(None),
-        };
-        publish.topic = match (received.aliased, publish.topic) {
-            (Some(name), _) | (None, PublishTopic::Named { name, .. }) => name.into(),
-            (None, alias) => alias,
-        };
-        Ok(Some(ServerEvent::Publish(ReceivedPublish { publish, ack })))
+    fn publish(&mut self, publish: Publish) -> Result<Option<ServerEvent>, Violation> {
+        Ok(self.endpoint.receive(publish)?.map(ServerEvent::Publish))
     }
 
     fn ack(&mut self, kind: AckKind, ack: &Ack) -> Result<Option<ServerEvent>, Violation> {

@@ -233,6 +233,20 @@ fn what_is_repeated_counts_again_and_pubrel_is_reserved_for() {
     assert_eq!(server.sends(), ["PUBLISH q1 #1 d"]);
 }
 
+/// MQTT-4.9.0-2, MQTT-3.3.4-9
+#[test]
+fn pubrec_frees_no_place_for_what_is_repeated() {
+    let mut server = Server::new(connect());
+    deliver_all(&mut server, Q2, &["a", "b"]);
+    server.sends();
+    let mut server = server.reconnects(receive_maximum(1));
+    assert_eq!(server.sends(), ["CONNACK present", "PUBLISH q2 #1 dup a"]);
+    server.hears(pubrec(1));
+    assert_eq!(server.sends(), ["PUBREL #1"]);
+    server.hears(pubcomp(1));
+    assert_eq!(server.sends(), ["PUBLISH q2 #2 dup b"]);
+}
+
 /// MQTT-3.3.4-10, MQTT-4.9.0-3, MQTT-3.12.4-1
 #[test]
 fn an_exhausted_quota_holds_back_nothing_else() {
