@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use mqtide_codec::{Ack, Packet, PacketIdentifier, ReasonCode};
+use mqtide_codec::{Ack, Packet, PacketIdentifier, PacketType, ReasonCode};
 
 use crate::Ticket;
 
@@ -138,6 +138,12 @@ impl ControlQueue {
 
     pub(crate) fn pop(&mut self) -> Option<Item> {
         self.ready.pop_front()
+    }
+
+    /// Whether the next packet to write is of this type.
+    pub(crate) fn begins_with(&self, packet_type: PacketType) -> bool {
+        let front = self.ready.front().map(|(control, _)| control);
+        matches!(front, Some(Control::Packet(packet)) if packet.packet_type() == packet_type)
     }
 
     /// Whether something could be written now.

@@ -4,7 +4,7 @@ mod receive;
 
 use alloc::boxed::Box;
 
-use mqtide_codec::{Disconnect, Packet, QoS, ReasonCode, Sender, Version};
+use mqtide_codec::{Disconnect, Packet, PacketType, QoS, ReasonCode, Sender, Version};
 
 pub(crate) use self::receive::{PublishHead, Received};
 use crate::alias::{InboundAliases, OutboundAliases};
@@ -101,6 +101,7 @@ impl<M: Deliverable + Clone> Endpoint<M> {
     pub(crate) fn dial(&mut self, version: Version) {
         (self.version, self.peer) = (version, Limits::UNLIMITED);
         self.line = Line::Open;
+        self.store.let_go();
         self.control.clear();
     }
 
@@ -137,6 +138,7 @@ impl<M: Deliverable + Clone> Endpoint<M> {
         (self.version, self.settings, self.peer) = (version, settings, peer);
         self.explain = explain;
         self.line = Line::Open;
+        self.store.let_go();
         self.control.clear();
         // What is stored of a session must be cleared from there when it ends.
         self.store
@@ -151,6 +153,13 @@ impl<M: Deliverable + Clone> Endpoint<M> {
         self.outbound
             .connect(send_maximum, lasting || settings.retain_in_flight);
         self.repeat_released();
+    }
+
+    /// Nothing leaves before everything recorded so far is durable: CONNECT with Clean Start and CONNACK
+    /// without a session present promise that the old session will not come back, neither its messages
+    /// nor the identifiers by which new messages would be taken for repetitions.
+    pub(crate) fn hold_back(&mut self) {
+        self.store.hold_back();
     }
 
     /// PUBRELs that were not answered on the last connection go first: they need no quota.
@@ -189,6 +198,11 @@ impl<M: Deliverable + Clone> Endpoint<M> {
         if self.line == Line::Open {
             self.line = Line::Closing;
         }
+    }
+
+    /// Whether CONNACK waits to be written.
+    pub(crate) fn owes_connack(&self) -> bool {
+        self.control.begins_with(PacketType::Connack)
     }
 
     /// The peer has said its last word: nothing leaves any more, nothing is listened to.
@@ -291,6 +305,7 @@ impl<M: Deliverable + Clone> Endpoint<M> {
     /// Whether [`poll_transmit`](Self::poll_transmit) has something to look at.
     pub(crate) fn has_transmit(&self) -> bool {
         match self.line {
+            _ if self.store.holds_back() => false,
             Line::Down => false,
             Line::Closing => self.control.has_ready(),
             Line::Open => self.control.has_ready() || self.outbound.can_write(&self.store),
@@ -304,6 +319,9 @@ impl<M: Deliverable + Clone> Endpoint<M> {
         publications: bool,
         fates: &mut impl FnMut(Fate),
     ) -> Option<Outgoing<M>> {
+        if self.store.holds_back() {
+            return None;
+        }
         if let Some((control, closes)) = self.control.pop() {
             if closes == ClosesPublication::Yes {
                 self.inbound.closed();

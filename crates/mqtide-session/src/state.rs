@@ -102,15 +102,14 @@ impl<M> SessionState<M> {
                     retain,
                     subscription_identifiers,
                 };
-                if let Err(index) = self.position(key) {
-                    self.messages.insert(
-                        index,
-                        StoredMessage {
-                            key,
-                            delivery,
-                            progress,
-                        },
-                    );
+                let message = StoredMessage {
+                    key,
+                    delivery,
+                    progress,
+                };
+                match self.position(key) {
+                    Ok(index) => self.messages[index] = message,
+                    Err(index) => self.messages.insert(index, message),
                 }
             }
             StoreOp::Assign {
@@ -152,6 +151,7 @@ impl<M> SessionState<M> {
         };
         if let Some(id) = self.messages[index].progress.identifier() {
             self.messages.remove(index);
+            self.released.retain(|(released, _)| *released != key);
             self.released.push((key, id));
         }
     }
@@ -301,6 +301,10 @@ mod tests {
             key,
             packet_identifier: id(2),
         };
+        state.apply(enqueue(4));
+        state.apply(assign.clone());
+        state.apply(enqueue(4));
+        assert_eq!(state.messages[0].progress, Progress::Waiting);
         for operation in [enqueue(4), enqueue(4), assign.clone(), assign] {
             state.apply(operation);
         }

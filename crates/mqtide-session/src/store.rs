@@ -30,7 +30,8 @@ pub struct DeliveryKey(pub u64);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreOp<M> {
-    /// A message waits to be sent.
+    /// A message waits to be sent; or it waits again, without an identifier, because the session in
+    /// which it had one was lost before it was sent.
     Enqueue {
         /// Names the message in later operations.
         key: DeliveryKey,
@@ -89,6 +90,8 @@ pub(crate) struct StoreLog<M> {
 struct Log<M> {
     operations: VecDeque<StoreOp<M>>,
     durable: u64,
+    /// What must be durable before anything leaves on this connection.
+    held_back: u64,
 }
 
 impl<M> StoreLog<M> {
@@ -108,6 +111,7 @@ impl<M> StoreLog<M> {
             let log = Log {
                 operations: VecDeque::new(),
                 durable: self.recorded,
+                held_back: 0,
             };
             self.log = Some(Box::new(log));
         }
@@ -148,6 +152,25 @@ impl<M> StoreLog<M> {
 
     pub(crate) fn is_durable(&self, ticket: Ticket) -> bool {
         self.log.as_ref().is_none_or(|log| ticket.0 <= log.durable)
+    }
+
+    /// Holds back all packets until everything recorded so far is durable.
+    pub(crate) fn hold_back(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.held_back = self.recorded;
+        }
+    }
+
+    /// Holds nothing back any more.
+    pub(crate) fn let_go(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.held_back = 0;
+        }
+    }
+
+    pub(crate) fn holds_back(&self) -> bool {
+        let log = self.log.as_ref();
+        log.is_some_and(|log| log.held_back > log.durable)
     }
 
     pub(crate) fn shrink(&mut self) {

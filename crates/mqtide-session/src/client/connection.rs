@@ -36,7 +36,8 @@ impl<M: Deliverable + Clone> ClientSession<M> {
     /// A network connection stands: the first output is this CONNECT.
     ///
     /// The packet may differ from one connection to the next, such as in its credentials. What it
-    /// announces binds the server.
+    /// announces binds the server. With Clean Start, what the session has in flight is lost here
+    /// `[MQTT-3.1.2-4]`.
     ///
     /// # Errors
     ///
@@ -55,6 +56,7 @@ impl<M: Deliverable + Clone> ClientSession<M> {
             return Err(Refused::ClientIdentifierRequired);
         }
         if connect.clean_start {
+            // Whether or not the answer arrives, the server may have discarded its half by then.
             self.lose_session();
         }
         self.connect = ConnectTerms::of(&connect);
@@ -67,6 +69,9 @@ impl<M: Deliverable + Clone> ClientSession<M> {
         self.auth = method.map(|method| Exchange::new(method, Sender::Client));
         self.settings.session.limits = Limits::of_client(&connect);
         self.endpoint.dial(connect.version);
+        if connect.clean_start {
+            self.endpoint.hold_back();
+        }
         self.stage = Stage::Connecting(now + self.settings.connect_timeout);
         self.endpoint
             .push(Packet::Connect(Box::new(connect)))
@@ -134,7 +139,10 @@ impl<M: Deliverable + Clone> ClientSession<M> {
     /// `[MQTT-3.2.2-5]`.
     fn settle_session(&mut self, connack: &Connack) -> Result<(), Violation> {
         let ours = self.established && !self.connect.clean_start;
-        if connack.session_present && !ours {
+        // MQTT 3.1.1 lets the client go on with such a session (§3.2.2.2), and has no other way: the
+        // CONNACK that began it may have been lost.
+        let must_have_state = v5(self.endpoint.version) || self.connect.clean_start;
+        if connack.session_present && !ours && must_have_state {
             return Err(Violation::SessionPresentWithoutState);
         }
         // MQTT 3.1 cannot say whether the session is present, so it is taken to be.

@@ -226,13 +226,15 @@ impl<M: Deliverable + Clone> Endpoint<M> {
         }
     }
 
-    fn push_ack(&mut self, kind: AckKind, packet_identifier: PacketIdentifier, reason: ReasonCode) {
+    /// Tells the peer that nothing is known of an identifier: once it is certain that nothing will be
+    /// known of it after a crash either, as the peer may use it anew.
+    fn push_not_found(&mut self, kind: AckKind, packet_identifier: PacketIdentifier) {
         let ack = Acknowledgement {
             kind,
             packet_identifier,
-            reason,
+            reason: ReasonCode::PacketIdentifierNotFound,
         };
-        self.control.push(Control::Ack(ack), ClosesPublication::No);
+        self.push_durable(Control::Ack(ack), ClosesPublication::No);
     }
 
     /// PUBACK, PUBREC, PUBREL or PUBCOMP has arrived (MQTT 5.0 §4.3, §4.4).
@@ -276,7 +278,7 @@ impl<M: Deliverable + Clone> Endpoint<M> {
             PubrecStep::Unknown => {
                 // A PUBREC that refuses ends the flow: there is nothing to release.
                 if !reason.is_error() {
-                    self.push_ack(AckKind::Pubrel, id, ReasonCode::PacketIdentifierNotFound);
+                    self.push_not_found(AckKind::Pubrel, id);
                 }
                 Ok(None)
             }
@@ -286,7 +288,7 @@ impl<M: Deliverable + Clone> Endpoint<M> {
     /// `[MQTT-4.3.3-11]`
     fn receive_pubrel(&mut self, id: PacketIdentifier) {
         let Some(held) = self.inbound.forget(id) else {
-            return self.push_ack(AckKind::Pubcomp, id, ReasonCode::PacketIdentifierNotFound);
+            return self.push_not_found(AckKind::Pubcomp, id);
         };
         self.store.record(|| StoreOp::Forget {
             packet_identifier: id,

@@ -85,14 +85,21 @@ impl Arrivals {
         token
     }
 
-    /// A repetition of what was completed before: it only waits for its turn.
+    /// A repetition of what was completed before: it only waits for its turn. That is behind what the
+    /// peer has sent on this connection, and before what waits since an earlier one: a peer repeats
+    /// in the order in which it first sent.
     pub(crate) fn push_completed(&mut self, id: PacketIdentifier) {
-        let completion = Completion::Done(ReasonCode::Success);
-        self.waiting.push_back(Waiting {
+        let repeated = Waiting {
             id,
             answer: true,
-            completion,
-        });
+            completion: Completion::Done(ReasonCode::Success),
+        };
+        if self.waiting.iter().any(|waiting| waiting.answer) {
+            self.waiting.push_back(repeated);
+        } else {
+            self.waiting.push_front(repeated);
+            self.first = self.first.wrapping_sub(1);
+        }
     }
 
     /// The peer repeats a message that waits here; false if it does not.
@@ -193,6 +200,20 @@ mod tests {
         arrivals
             .pop()
             .map(|(answer, _)| answer.map_or(0, |answer| answer.packet_identifier.as_u16()))
+    }
+
+    /// MQTT-4.6.0-3
+    #[test]
+    fn what_was_completed_before_is_answered_before_what_still_waits() {
+        let mut arrivals = Arrivals::new(QoS::ExactlyOnce, 0);
+        let (first, second) = (arrivals.push(id(4)), arrivals.push(id(5)));
+        assert!(arrivals.complete(first, ReasonCode::Success, None));
+        assert_eq!(pop(&mut arrivals), Some(4));
+        arrivals.withhold();
+        arrivals.push_completed(id(4));
+        assert!(arrivals.answer_again(id(5)));
+        assert!(arrivals.complete(second, ReasonCode::Success, None));
+        assert_eq!([pop(&mut arrivals), pop(&mut arrivals)], [Some(4), Some(5)]);
     }
 
     /// MQTT-4.6.0-2, MQTT-4.6.0-3

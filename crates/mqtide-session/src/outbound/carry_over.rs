@@ -78,7 +78,7 @@ impl<M: Deliverable + Clone> Outbound<M> {
                 .into_iter()
                 .for_each(|flight| lost(Lost::Owned(flight.key)));
         }
-        let mut unsent = VecDeque::new();
+        let mut unsent: VecDeque<Queued<M>> = VecDeque::new();
         while let Some(id) = self.flights.first(Lane::Published) {
             match self.flights.release(id).map(|(_, flight)| flight) {
                 Some(flight) if !flight.sent => unsent.extend(flight.into_queued()),
@@ -88,6 +88,9 @@ impl<M: Deliverable + Clone> Outbound<M> {
                 }
                 None => {}
             }
+        }
+        for queued in &unsent {
+            store.record(|| queued.enqueue_operation());
         }
         for queued in unsent.into_iter().rev() {
             self.queued_bytes += queued.bytes();

@@ -99,6 +99,9 @@ impl<M: Deliverable + Clone> ServerSession<M> {
             lasting: self.expiry.granted > 0,
         });
         self.will = Testament::new(connect.will.take());
+        if !session_present {
+            self.endpoint.hold_back();
+        }
         let connack = acceptance.connack(&connect, session_present);
         if self.endpoint.push_first(Packet::Connack(connack)).is_err() {
             self.endpoint.close();
@@ -173,10 +176,10 @@ impl<M: Deliverable + Clone> ServerSession<M> {
     }
 
     /// The packet with which to end this connection because the client has opened another one; none
-    /// in MQTT 3.1 and 3.1.1. Write it to the old connection, then give the session to
+    /// in MQTT 3.1 and 3.1.1, nor before CONNACK was written `[MQTT-3.2.0-1]`. Write it to the old connection, then give the session to
     /// [`ConnectRequest::accept`](crate::ConnectRequest::accept) (MQTT 5.0 §3.1.4).
     pub fn take_over(&mut self) -> Option<Packet> {
-        let open = self.endpoint.line() == Line::Open;
+        let open = self.endpoint.line() == Line::Open && !self.endpoint.owes_connack();
         self.endpoint.hang_up();
         let fit = Fit {
             version: self.endpoint.version,
