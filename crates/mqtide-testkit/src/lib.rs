@@ -5,6 +5,7 @@ pub mod conformance;
 pub mod memory;
 pub mod notation;
 pub mod raw;
+pub mod simulator;
 pub mod soak;
 pub mod websocket;
 pub mod wire;
