@@ -1,6 +1,6 @@
-//! The MQTT 3.1, 3.1.1 and 5.0 wire codec: bytes to packets and back.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![doc = include_str!("../README.md")]
 
 extern crate alloc;
 #[cfg(feature = "std")]

@@ -11,7 +11,7 @@ use crate::text::Text;
 use crate::wire::{self, Parsed, fail};
 use crate::{QoS, Version};
 
-/// CONNECT, borrowed; [`Connect`] is the owned form.
+/// CONNECT, borrowed; [`Connect`](crate::Connect) is the owned form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectRef<'a> {
     /// The version of this packet and of the connection that it opens.
@@ -32,7 +32,7 @@ pub struct ConnectRef<'a> {
     pub properties: PropertiesRef<'a>,
 }
 
-/// A will, borrowed; [`Will`] is the owned form.
+/// A will, borrowed; [`Will`](crate::Will) is the owned form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WillRef<'a> {
     /// Where to publish it.
