@@ -31,8 +31,8 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// A connection that was opened `now` and has `patience` for its CONNECT, and again for each
-    /// step of an authentication.
+    /// A connection that was opened `now` and has `patience` for its CONNECT and all steps of its
+    /// authentication together.
     pub fn new(now: Instant, patience: Duration) -> Self {
         Self {
             deadline: now + patience,

@@ -114,3 +114,102 @@ pub(crate) fn ack_len(ack: Acknowledgement, version: Version) -> usize {
         false => 4,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use mqtide_codec::{Ack, PacketIdentifier};
+
+    use crate::AckKind;
+
+    const KINDS: [AckKind; 4] = [
+        AckKind::Puback,
+        AckKind::Pubrec,
+        AckKind::Pubrel,
+        AckKind::Pubcomp,
+    ];
+
+    #[test]
+    fn acknowledgements_are_as_long_as_the_codec_writes_them() {
+        for kind in KINDS {
+            for reason in [ReasonCode::Success, ReasonCode::PacketIdentifierNotFound] {
+                for version in [Version::V311, Version::V5] {
+                    let packet_identifier = PacketIdentifier::MAX;
+                    let ack = Acknowledgement {
+                        kind,
+                        packet_identifier,
+                        reason,
+                    };
+                    let written = mqtide_codec::encoded_len(&ack.into_packet(), version);
+                    // Two kinds of acknowledgement cannot carry this reason at all.
+                    if let Ok(written) = written {
+                        assert_eq!(ack_len(ack, version), written, "{ack:?} {version}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// MQTT-3.4.2-2, MQTT-3.4.2-3, MQTT-3.5.2-2, MQTT-3.5.2-3, MQTT-3.6.2-2, MQTT-3.6.2-3,
+    /// MQTT-3.7.2-2, MQTT-3.7.2-3
+    #[test]
+    fn user_properties_give_way_first_and_then_the_reason_string() {
+        for kind in KINDS {
+            let fitted = |maximum_packet_size| {
+                let mut ack = Ack::new(PacketIdentifier::MAX);
+                let user_properties = [("a", "b")].into_iter().collect();
+                let reason_string = Some(ByteString::from_static("why"));
+                ack.properties = Some(Box::new(AckProperties {
+                    reason_string,
+                    user_properties,
+                }));
+                let fit = Fit {
+                    version: Version::V5,
+                    maximum_packet_size,
+                    explain: true,
+                };
+                let packet = fit.apply(kind.packet(ack)).ok()?;
+                let len = mqtide_codec::encoded_len(&packet, Version::V5).ok()?;
+                assert!(len <= maximum_packet_size as usize);
+                let mut packet = packet;
+                let (reason_string, user_properties) = explanation(&mut packet);
+                let has_text = reason_string.is_some_and(|text| text.is_some());
+                Some((
+                    has_text,
+                    user_properties.is_some_and(|pairs| !pairs.is_empty()),
+                ))
+            };
+            assert_eq!(fitted(100), Some((true, true)), "{kind:?}");
+            assert_eq!(fitted(14), Some((true, false)), "{kind:?}");
+            assert_eq!(fitted(8), Some((false, false)), "{kind:?}");
+            assert_eq!(fitted(3), None, "{kind:?}");
+        }
+    }
+
+    /// MQTT-3.15.2-2, MQTT-3.15.2-3
+    #[test]
+    fn auth_gives_way_likewise() {
+        let fitted = |maximum_packet_size| {
+            let mut auth = mqtide_codec::Auth::new(ReasonCode::ContinueAuthentication, "M");
+            auth.reason_string = Some("why".into());
+            auth.user_properties = [("a", "b")].into_iter().collect();
+            let fit = Fit {
+                version: Version::V5,
+                maximum_packet_size,
+                explain: true,
+            };
+            let Ok(Packet::Auth(auth)) = fit.apply(auth.into()) else {
+                return None;
+            };
+            Some((
+                auth.reason_string.is_some(),
+                !auth.user_properties.is_empty(),
+            ))
+        };
+        assert_eq!(fitted(100), Some((true, true)));
+        assert_eq!(fitted(16), Some((true, false)));
+        assert_eq!(fitted(9), Some((false, false)));
+        assert_eq!(fitted(5), None);
+    }
+}

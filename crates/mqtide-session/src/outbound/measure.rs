@@ -126,3 +126,87 @@ const EXPIRY_LEN: usize = 5;
 const ALIAS_LEN: usize = 3;
 /// The largest Remaining Length (MQTT 5.0 §2.1.4).
 const MAXIMUM_REMAINING_LENGTH: usize = 268_435_455;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use alloc::string::String;
+    use mqtide_codec::{
+        self as codec, Packet, PacketIdentifier, SubscriptionIdentifier, TopicAlias, Version,
+    };
+    use mqtide_topic::TopicName;
+    use proptest::prelude::*;
+
+    use crate::{Message, OutgoingPublish};
+
+    fn message() -> impl Strategy<Value = Message> {
+        let texts = prop::collection::vec(("[a-z]{0,9}", "[a-z]{0,200}"), 0..4);
+        ("[a-z/]{1,300}", 0usize..20_000, any::<bool>(), texts).prop_map(
+            |(topic, payload, has_type, texts)| {
+                let topic = TopicName::try_from(topic).unwrap();
+                let mut message = Message::new(topic, alloc::vec![0; payload]);
+                let properties = message.properties.get_or_insert_default();
+                properties.content_type = has_type.then(|| "text/plain".into());
+                properties.correlation_data = has_type.then(|| "7".into());
+                properties.payload_format_indicator =
+                    has_type.then_some(codec::PayloadFormat::Utf8);
+                properties.response_topic = has_type.then(|| TopicName::from_static("answers"));
+                properties.user_properties = texts
+                    .into_iter()
+                    .map(|(a, b): (String, String)| (a, b))
+                    .collect();
+                message
+            },
+        )
+    }
+
+    fn alias_use() -> impl Strategy<Value = AliasUse> {
+        let alias = TopicAlias::new(7).unwrap();
+        prop_oneof![
+            Just(AliasUse::None),
+            Just(AliasUse::Define(alias)),
+            Just(AliasUse::Known(alias))
+        ]
+    }
+
+    proptest! {
+        /// MQTT-3.1.2-24
+        #[test]
+        fn what_is_measured_is_what_the_codec_writes(
+            message in message(),
+            alias in alias_use(),
+            expiry in prop::option::of(any::<u32>()),
+            qos in 0u8..3,
+            ids in prop::collection::vec(1u32..268_435_455, 0..3),
+            version in prop_oneof![Just(Version::V5), Just(Version::V311)],
+        ) {
+            let properties = version.has_properties();
+            let plan = Plan {
+                alias: if properties { alias } else { AliasUse::None },
+                expiry: expiry.filter(|_| properties),
+            };
+            let ids = ids.into_iter().filter_map(SubscriptionIdentifier::new);
+            let subscription_identifiers: SubscriptionIdentifiers = ids.collect();
+            let limits = Limits::UNLIMITED;
+            let wire = Wire { now: Instant::ZERO, properties, limits: &limits, aliases: None };
+            let qos = QoS::from_bits(qos).unwrap();
+            let measured = wire.len(&message, qos, &subscription_identifiers, plan);
+            let (packet_identifier, dup) = (PacketIdentifier::MIN, false);
+            let publish = OutgoingPublish {
+                message,
+                delivery: match qos {
+                    QoS::AtMostOnce => codec::Delivery::AtMostOnce,
+                    QoS::AtLeastOnce => codec::Delivery::AtLeastOnce { packet_identifier, dup },
+                    QoS::ExactlyOnce => codec::Delivery::ExactlyOnce { packet_identifier, dup },
+                },
+                retain: false,
+                alias: plan.alias,
+                message_expiry_interval: plan.expiry,
+                subscription_identifiers,
+            };
+            let packet = Packet::Publish(publish.into_publish());
+            prop_assert_eq!(codec::encoded_len(&packet, version), Ok(measured));
+        }
+    }
+}

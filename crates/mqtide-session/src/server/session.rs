@@ -215,7 +215,7 @@ impl<M: Deliverable + Clone> ServerSession<M> {
         Ok(())
     }
 
-    /// The next packet to write, in order. `None` when there is nothing to write, for now.
+    /// The next packet to write, in order. `None` when nothing is ready to be written.
     ///
     /// Message Expiry, Receive Maximum, Maximum Packet Size and topic aliases are decided here, so
     /// take a packet only when the network has room for it. This may record store operations: with
