@@ -173,7 +173,8 @@ impl<'a> IntoFuture for Subscribe<'a> {
 /// A stream of the messages that match one or more filters.
 ///
 /// It outlives lost connections: the client subscribes again when the server has lost the session. Dropping it
-/// unsubscribes. It ends when the client is closed, or when the server refuses to subscribe again
+/// unsubscribes; to leave the subscription behind in a session that shall be continued, close the client first.
+/// It ends when the client is closed, or when the server refuses to subscribe again
 /// ([`refused`](Self::refused)).
 ///
 /// With overlapping subscriptions on one client, each stream gets a message once. (An exception that MQTT 3.x

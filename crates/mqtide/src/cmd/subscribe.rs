@@ -119,8 +119,11 @@ async fn subscribe(args: SubscribeArgs) -> Result<(), Failure> {
         code = signals.next() => return Err(Failure::interrupted(code)),
         () = &mut over => return Err(out_of_time()),
     };
+    // Dropped after the client has closed: a stream that is dropped before unsubscribes, and what a session shall
+    // bring next time has to stay subscribed to.
+    let mut incoming = None;
     let outcome = tokio::select! {
-        outcome = args.receive(&client, &filters, format) => outcome,
+        outcome = args.receive(&client, &filters, format, &mut incoming) => outcome,
         _ = signals.next() => Ok(()),
         () = &mut over => Err(out_of_time()),
     };
@@ -150,6 +153,7 @@ impl SubscribeArgs {
         client: &Client,
         filters: &[String],
         format: Format,
+        incoming: &mut Option<Incoming>,
     ) -> Result<(), Failure> {
         // What a continued session brings besides these filters is printed, too.
         let rest = self.connection.is_persistent().then(|| client.messages());
@@ -164,6 +168,7 @@ impl SubscribeArgs {
         };
         let subscription = request.await.map_err(|error| explain(&error))?;
         tracing::debug!(?filters, "subscribed");
+        let incoming = incoming.insert(Incoming { subscription, rest });
         if self.exit_after_subscribe {
             return Ok(());
         }
@@ -172,8 +177,7 @@ impl SubscribeArgs {
             format,
             unflushed: Vec::new(),
         };
-        self.print(client, Incoming { subscription, rest }, printer)
-            .await
+        self.print(client, incoming, printer).await
     }
 
     /// All filters in one stream, so that a message which several of them match is printed once.
@@ -198,7 +202,7 @@ impl SubscribeArgs {
     async fn print(
         &self,
         client: &Client,
-        mut incoming: Incoming,
+        incoming: &mut Incoming,
         mut printer: Printer,
     ) -> Result<(), Failure> {
         let mut left = self.count.map(NonZeroU64::get);
@@ -208,7 +212,7 @@ impl SubscribeArgs {
                 None => {
                     printer.flush()?;
                     let Some(message) = incoming.next().await else {
-                        return Err(ended(client, &incoming));
+                        return Err(ended(client, incoming));
                     };
                     message
                 }
