@@ -66,6 +66,44 @@ impl WsStream {
         }
     }
 
+    /// Reads at most `room` bytes until some of them are payload, which is then at the front of the region; none
+    /// at the end of the stream. The region holds a header more than `room`, or more than a header.
+    fn poll_payload(
+        &mut self,
+        cx: &mut Context<'_>,
+        region: &mut [u8],
+        room: usize,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            if self.closing {
+                let _ = self.poll_drain(cx)?;
+                return Poll::Ready(Ok(0));
+            }
+            let kept = self.input.restore(region);
+            let end = region.len().min(kept + room);
+            let mut raw = ReadBuf::new(&mut region[kept..end]);
+            if Pin::new(&mut self.tcp)
+                .poll_read(cx, &mut raw)?
+                .is_pending()
+            {
+                self.input.keep(&region[..kept]);
+                return Poll::Pending;
+            }
+            let read = raw.filled().len();
+            if read == 0 {
+                return Poll::Ready(Ok(0));
+            }
+            let mut answers = Vec::new();
+            let payload = self.input.deframe(&mut region[..kept + read], &mut answers);
+            answers.into_iter().for_each(|answer| self.answer(answer));
+            // What is owed leaves now if the socket takes it, and otherwise with the next write.
+            let _ = self.poll_drain(cx)?;
+            if payload > 0 {
+                return Poll::Ready(Ok(payload));
+            }
+        }
+    }
+
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.out.is_empty() {
             let written = ready!(Pin::new(&mut self.tcp).poll_write(cx, &self.out))?;
@@ -86,38 +124,18 @@ impl AsyncRead for WsStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if buf.remaining() <= MAX_HEADER {
-            return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
-        }
-        loop {
-            if this.closing {
-                let _ = this.poll_drain(cx)?;
-                return Poll::Ready(Ok(()));
-            }
+        if buf.remaining() > MAX_HEADER {
             let region = buf.initialize_unfilled();
-            let kept = this.input.restore(region);
-            let mut raw = ReadBuf::new(&mut region[kept..]);
-            if Pin::new(&mut this.tcp)
-                .poll_read(cx, &mut raw)?
-                .is_pending()
-            {
-                this.input.keep(&region[..kept]);
-                return Poll::Pending;
-            }
-            let read = raw.filled().len();
-            if read == 0 {
-                return Poll::Ready(Ok(()));
-            }
-            let mut answers = Vec::new();
-            let payload = this.input.deframe(&mut region[..kept + read], &mut answers);
-            answers.into_iter().for_each(|answer| this.answer(answer));
-            // What is owed leaves now if the socket takes it, and otherwise with the next write.
-            let _ = this.poll_drain(cx)?;
-            if payload > 0 {
-                buf.advance(payload);
-                return Poll::Ready(Ok(()));
-            }
+            let room = region.len();
+            let payload = ready!(this.poll_payload(cx, region, room))?;
+            buf.advance(payload);
+            return Poll::Ready(Ok(()));
         }
+        // A header that came in pieces, put together, has no place in so little room.
+        let mut region = [0; 2 * MAX_HEADER];
+        let payload = ready!(this.poll_payload(cx, &mut region, buf.remaining()))?;
+        buf.put_slice(&region[..payload]);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -370,6 +388,8 @@ const FRAME_PAYLOAD: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     fn masked(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
@@ -424,6 +444,44 @@ mod tests {
             assert_eq!(payload, expected, "in steps of {step}");
             assert_eq!(answers, [Answer::Pong(b"hello".to_vec())]);
         }
+    }
+
+    /// A reader may have little room: it reads a large packet to its end and not beyond.
+    #[tokio::test]
+    async fn any_room_is_room_enough() {
+        let payload: Vec<u8> = (0..=255).cycle().take(70_000).collect();
+        let mut stream = masked(OpCode::Data(Data::Binary), true, &payload[..200]);
+        stream.extend(masked(OpCode::Data(Data::Binary), true, &payload[200..]));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (tcp, _) = listener.accept().await.unwrap();
+        let mut server = WsStream {
+            tcp,
+            input: Deframer::default(),
+            out: BytesMut::new(),
+            closing: false,
+        };
+        let sending = tokio::spawn(async move {
+            for piece in stream.chunks(1009) {
+                client.write_all(piece).await.unwrap();
+            }
+            client
+        });
+
+        let mut received = Vec::new();
+        for room in (1..=40).cycle() {
+            if received.len() == payload.len() {
+                break;
+            }
+            let mut buffer = vec![0; room];
+            let read = server.read(&mut buffer).await.unwrap();
+            assert!(read > 0, "the stream goes on");
+            received.extend_from_slice(&buffer[..read]);
+        }
+        assert_eq!(received, payload);
+        drop(sending.await.unwrap());
     }
 
     /// MQTT-6.0.0-1
