@@ -26,6 +26,7 @@ macro_rules! files {
 
 files! {
     bounds,
+    choices,
     connect,
     session,
     will,

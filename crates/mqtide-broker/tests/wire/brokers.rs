@@ -51,7 +51,7 @@ fn named(configuration: &str) -> BrokerBuilder {
             limits.topic_levels = 4;
             limits.queue_messages = 2;
         }
-        "crowded" => limits.sessions = 1,
+        "crowded" | "crowded-3.1.1" => limits.sessions = 1,
         "bare" => {
             capabilities.maximum_qos = 1;
             capabilities.retain_available = false;
