@@ -6,6 +6,7 @@ use crate::Version;
 use crate::error::EncodeError;
 use crate::packet::{Packet, PacketType};
 use crate::property::PropertySet;
+use crate::staged::Staged;
 use crate::wire;
 
 /// The length of the packet on the wire in bytes, fixed header included: what Maximum Packet Size
@@ -68,9 +69,9 @@ pub fn encode(
 }
 
 fn put_empty(packet_type: PacketType, buf: &mut impl BufMut) -> Result<usize, EncodeError> {
-    let lengths = Lengths::default();
-    let len = put_header(first_byte(packet_type), lengths, buf)?;
-    Ok(len)
+    check_room(buf, 2)?;
+    buf.put_slice(&[first_byte(packet_type), 0]);
+    Ok(2)
 }
 
 /// The lengths that stand in a packet, computed before it is written.
@@ -104,7 +105,7 @@ pub(crate) trait Encode {
     fn lengths(&self, version: Version) -> Result<Lengths, EncodeError>;
 
     /// Writes what follows the fixed header.
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut);
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>);
 }
 
 /// The length of a packet on the wire.
@@ -120,19 +121,14 @@ pub(crate) fn put_packet(
     buf: &mut impl BufMut,
 ) -> Result<usize, EncodeError> {
     let lengths = packet.lengths(version)?;
-    let len = put_header(packet.first_byte(), lengths, buf)?;
-    packet.put(version, lengths, buf);
+    let len = lengths.packet()?;
+    check_room(buf, len)?;
+    let mut staged = Staged::new(buf);
+    staged.put_u8(packet.first_byte());
+    wire::put_variable_byte_integer(&mut staged, lengths.remaining);
+    packet.put(version, lengths, &mut staged);
+    staged.flush();
     Ok(len)
-}
-
-/// Writes the fixed header if there is room for the whole packet; the length of that.
-#[inline]
-fn put_header(first: u8, lengths: Lengths, buf: &mut impl BufMut) -> Result<usize, EncodeError> {
-    let needed = lengths.packet()?;
-    check_room(buf, needed)?;
-    let ([a, b, c, d], len) = wire::variable_byte_integer_bytes(lengths.remaining);
-    buf.put_slice(&[first, a, b, c, d][..1 + len]);
-    Ok(needed)
 }
 
 /// Whether this many bytes can be written.
@@ -174,7 +170,7 @@ pub(crate) fn put_block(
     version: Version,
     len: usize,
     properties: Option<&impl PropertySet>,
-    buf: &mut impl BufMut,
+    buf: &mut Staged<'_, impl BufMut>,
 ) {
     if !version.has_properties() {
         return;

@@ -21,6 +21,7 @@ mod packet;
 mod property;
 mod qos;
 mod reason;
+mod staged;
 #[cfg(test)]
 mod testing;
 mod text;

@@ -9,6 +9,7 @@ use nom::number::complete::{be_u8, be_u16, be_u32};
 use nom::{Err, IResult};
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
+use crate::staged::Staged;
 use crate::text::{Text, has_nul};
 
 /// The largest number that a variable byte integer holds (MQTT 5.0 §1.5.5).
@@ -230,14 +231,14 @@ pub(crate) fn text_len(text: &[u8], field: Field) -> Result<usize, EncodeError> 
 
 /// Writes binary data whose length was checked by [`binary_len`].
 #[inline]
-pub(crate) fn put_binary(buf: &mut impl BufMut, bytes: &[u8]) {
+pub(crate) fn put_binary(buf: &mut Staged<'_, impl BufMut>, bytes: &[u8]) {
     buf.put_u16(u16::try_from(bytes.len()).unwrap_or(u16::MAX));
     buf.put_slice(bytes);
 }
 
 /// Writes a variable byte integer of at most [`MAX_VARIABLE_BYTE_INTEGER`].
 #[inline]
-pub(crate) fn put_variable_byte_integer(buf: &mut impl BufMut, value: usize) {
+pub(crate) fn put_variable_byte_integer(buf: &mut Staged<'_, impl BufMut>, value: usize) {
     let (bytes, len) = variable_byte_integer_bytes(value);
     buf.put_slice(&bytes[..len]);
 }

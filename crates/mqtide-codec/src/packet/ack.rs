@@ -12,6 +12,7 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, parse_block, property_set};
+use crate::staged::Staged;
 use crate::wire::{self, Parsed, fail};
 use crate::{PacketIdentifier, ReasonCode, UserProperties, Version};
 
@@ -251,7 +252,7 @@ impl Encode for TypedAck<'_> {
         })
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u16(self.ack.packet_identifier.as_u16());
         put_optional(
             version,
@@ -279,7 +280,7 @@ pub(crate) fn put_optional(
     reason: ReasonCode,
     len: usize,
     properties: Option<&impl crate::property::PropertySet>,
-    buf: &mut impl BufMut,
+    buf: &mut Staged<'_, impl BufMut>,
 ) {
     match optional_len(version, reason, len) {
         0 => {}

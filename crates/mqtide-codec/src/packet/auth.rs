@@ -11,6 +11,7 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Owned, Place, PropertiesRef, Property, PropertySet};
+use crate::staged::Staged;
 use crate::text::Text;
 use crate::wire::fail;
 use crate::{ReasonCode, UserProperties, Version};
@@ -174,7 +175,7 @@ impl Encode for Auth {
         })
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u8(self.reason.as_u8());
         put_block(version, lengths.properties, Some(self), buf);
     }

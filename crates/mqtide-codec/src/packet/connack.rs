@@ -14,6 +14,7 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, parse_block, property_set};
+use crate::staged::Staged;
 use crate::wire::{self, Parsed, fail};
 use crate::{QoS, ReasonCode, UserProperties, Version};
 
@@ -229,7 +230,7 @@ impl Encode for Connack {
         })
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
         let session_present = self.session_present && version != Version::V31;
         buf.put_u8(session_present.into());
         // `lengths` has refused what has no code.

@@ -16,6 +16,7 @@ use crate::frame::Frame;
 use crate::options::Leniency;
 use crate::packet::PacketType;
 use crate::property::property_set;
+use crate::staged::Staged;
 use crate::wire;
 use crate::{QoS, UserProperties, Version};
 
@@ -262,7 +263,7 @@ impl Encode for Connect {
         Ok(lengths)
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
         wire::put_binary(buf, version.protocol_name().as_bytes());
         buf.put_u8(version.level());
         buf.put_u8(self.flags());

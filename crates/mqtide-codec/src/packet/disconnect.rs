@@ -13,6 +13,7 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, property_set};
+use crate::staged::Staged;
 use crate::{ReasonCode, UserProperties, Version};
 
 /// DISCONNECT: the end of the connection (MQTT 5.0 §3.14).
@@ -134,7 +135,7 @@ impl Encode for Disconnect {
         })
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
         let properties = self.properties.as_deref();
         put_optional(version, self.reason, lengths.properties, properties, buf);
     }

@@ -16,6 +16,7 @@ use crate::frame::Frame;
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Property, PropertySet, property_set};
+use crate::staged::Staged;
 use crate::wire;
 use crate::{PacketIdentifier, QoS, SubscriptionIdentifier, TopicAlias, UserProperties, Version};
 
@@ -330,20 +331,22 @@ impl Publish {
 
     /// Writes the properties in the order of their identifiers, with the topic alias in its place.
     fn put_properties(&self, buf: &mut impl BufMut) {
+        let mut buf = Staged::new(buf);
         let mut alias = self.topic.alias().map(Property::TopicAlias);
         if let Some(properties) = self.properties.as_deref() {
             properties.each(|property| {
                 if matches!(property, Property::UserProperty(_))
                     && let Some(alias) = alias.take()
                 {
-                    alias.put(buf);
+                    alias.put(&mut buf);
                 }
-                property.put(buf);
+                property.put(&mut buf);
             });
         }
         if let Some(alias) = alias {
-            alias.put(buf);
+            alias.put(&mut buf);
         }
+        buf.flush();
     }
 }
 

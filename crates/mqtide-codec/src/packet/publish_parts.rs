@@ -8,6 +8,7 @@ use crate::encode::{self, Lengths, block_len};
 use crate::error::{EncodeError, Field};
 use crate::packet::PacketType;
 use crate::property::Property;
+use crate::staged::Staged;
 use crate::wire;
 use crate::{PacketIdentifier, SubscriptionIdentifier, TopicAlias, Version};
 
@@ -118,8 +119,12 @@ impl<'a> PublishParts<'a> {
     #[inline]
     fn put_head(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
         self.head().put(version, lengths, buf);
-        if version.has_properties() {
-            self.each_local(|property| property.put(buf));
+        if lengths.properties > self.forwarded.len() {
+            let mut staged = Staged::new(buf);
+            self.each_local(|property| property.put(&mut staged));
+            staged.put_slice(self.forwarded);
+            staged.flush();
+        } else if lengths.properties > 0 {
             buf.put_slice(self.forwarded);
         }
     }
@@ -227,7 +232,8 @@ impl<'a> Head<'a> {
                 if let Some(id) = id {
                     buf.put_slice(&id);
                 }
-                wire::put_variable_byte_integer(buf, lengths.properties);
+                let (bytes, len) = wire::variable_byte_integer_bytes(lengths.properties);
+                buf.put_slice(&bytes[..len]);
             }
         }
     }

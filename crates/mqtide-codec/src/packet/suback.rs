@@ -13,6 +13,7 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, parse_block};
+use crate::staged::Staged;
 use crate::wire::{Parsed, fail};
 use crate::{PacketIdentifier, ReasonCode, Version};
 
@@ -155,7 +156,7 @@ impl Encode for Suback {
         })
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u16(self.packet_identifier.as_u16());
         put_block(version, lengths.properties, self.properties.as_deref(), buf);
         for reason in &self.reasons {

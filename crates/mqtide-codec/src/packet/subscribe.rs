@@ -16,6 +16,7 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, parse_block, property_set};
+use crate::staged::Staged;
 use crate::text::Text;
 use crate::wire::{self, Parsed, fail};
 use crate::{PacketIdentifier, QoS, SubscriptionIdentifier, UserProperties, Version};
@@ -295,7 +296,7 @@ impl Encode for Subscribe {
         })
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u16(self.packet_identifier.as_u16());
         put_block(version, lengths.properties, self.properties.as_deref(), buf);
         for Subscription { filter, options } in &self.subscriptions {

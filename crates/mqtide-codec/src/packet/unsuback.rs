@@ -14,6 +14,7 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, parse_block};
+use crate::staged::Staged;
 use crate::{PacketIdentifier, ReasonCode, Version};
 
 /// UNSUBACK: the answer to UNSUBSCRIBE (MQTT 5.0 §3.11). MQTT 3.1 and 3.1.1 write the identifier
@@ -146,7 +147,7 @@ impl Encode for Unsuback {
         })
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u16(self.packet_identifier.as_u16());
         if version.has_properties() {
             put_block(version, lengths.properties, self.properties.as_deref(), buf);

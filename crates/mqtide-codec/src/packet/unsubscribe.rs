@@ -14,6 +14,7 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, PropertySet, parse_block, property_set};
+use crate::staged::Staged;
 use crate::text::Text;
 use crate::wire;
 use crate::{PacketIdentifier, UserProperties, Version};
@@ -149,7 +150,7 @@ impl Encode for Unsubscribe {
         })
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u16(self.packet_identifier.as_u16());
         put_block(version, lengths.properties, Some(self), buf);
         for filter in &self.filters {

@@ -13,6 +13,7 @@ use self::value::Value;
 use crate::error::{DecodeErrorKind, EncodeError, Field};
 use crate::options::DecodeOptions;
 use crate::packet::PayloadFormat;
+use crate::staged::Staged;
 use crate::text::Text;
 use crate::wire::{self, Fault, Parsed, fail};
 use crate::{QoS, Sender, SubscriptionIdentifier, TopicAlias};
@@ -63,7 +64,7 @@ macro_rules! properties {
 
             /// Writes identifier and value.
             #[inline]
-            pub(crate) fn put(&self, buf: &mut impl BufMut) {
+            pub(crate) fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
                 match self {
                     $(Self::$name(value) => {
                         buf.put_u8($id);

@@ -7,6 +7,7 @@ use mqtide_topic::TopicNameRef;
 
 use crate::error::{DecodeErrorKind, EncodeError, Field};
 use crate::packet::PayloadFormat;
+use crate::staged::Staged;
 use crate::text::Text;
 use crate::wire::{self, Parsed, fail};
 use crate::{QoS, SubscriptionIdentifier, TopicAlias};
@@ -15,7 +16,7 @@ use crate::{QoS, SubscriptionIdentifier, TopicAlias};
 pub(super) trait Value<'a>: Sized {
     fn parse(input: &'a [u8], field: Field) -> Parsed<'a, Self>;
     fn len(&self, field: Field) -> Result<usize, EncodeError>;
-    fn put(&self, buf: &mut impl BufMut);
+    fn put(&self, buf: &mut Staged<'_, impl BufMut>);
 }
 
 impl<'a> Value<'a> for u16 {
@@ -28,7 +29,7 @@ impl<'a> Value<'a> for u16 {
         Ok(2)
     }
 
-    fn put(&self, buf: &mut impl BufMut) {
+    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u16(*self);
     }
 }
@@ -43,7 +44,7 @@ impl<'a> Value<'a> for u32 {
         Ok(4)
     }
 
-    fn put(&self, buf: &mut impl BufMut) {
+    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u32(*self);
     }
 }
@@ -62,7 +63,7 @@ impl<'a> Value<'a> for bool {
         Ok(1)
     }
 
-    fn put(&self, buf: &mut impl BufMut) {
+    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u8((*self).into());
     }
 }
@@ -84,7 +85,7 @@ impl<'a> Value<'a> for PayloadFormat {
         Ok(1)
     }
 
-    fn put(&self, buf: &mut impl BufMut) {
+    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u8(*self as u8);
     }
 }
@@ -110,7 +111,7 @@ impl<'a> Value<'a> for QoS {
         }
     }
 
-    fn put(&self, buf: &mut impl BufMut) {
+    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u8(self.bits());
     }
 }
@@ -129,7 +130,7 @@ impl<'a> Value<'a> for NonZeroU16 {
         Ok(2)
     }
 
-    fn put(&self, buf: &mut impl BufMut) {
+    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u16(self.get());
     }
 }
@@ -148,7 +149,7 @@ impl<'a> Value<'a> for NonZeroU32 {
         Ok(4)
     }
 
-    fn put(&self, buf: &mut impl BufMut) {
+    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u32(self.get());
     }
 }
@@ -167,7 +168,7 @@ impl<'a> Value<'a> for TopicAlias {
         Ok(2)
     }
 
-    fn put(&self, buf: &mut impl BufMut) {
+    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u16(self.as_u16());
     }
 }
@@ -186,7 +187,7 @@ impl<'a> Value<'a> for SubscriptionIdentifier {
         Ok(wire::variable_byte_integer_len(self.as_u32() as usize))
     }
 
-    fn put(&self, buf: &mut impl BufMut) {
+    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         wire::put_variable_byte_integer(buf, self.as_u32() as usize);
     }
 }
@@ -201,7 +202,7 @@ impl<'a> Value<'a> for Text<'a> {
         wire::text_len(self.as_bytes(), field)
     }
 
-    fn put(&self, buf: &mut impl BufMut) {
+    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         wire::put_binary(buf, self.as_bytes());
     }
 }
@@ -218,7 +219,7 @@ impl<'a> Value<'a> for (Text<'a>, Text<'a>) {
         Ok(self.0.len(field)? + self.1.len(field)?)
     }
 
-    fn put(&self, buf: &mut impl BufMut) {
+    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         self.0.put(buf);
         self.1.put(buf);
     }
@@ -234,7 +235,7 @@ impl<'a> Value<'a> for &'a [u8] {
         wire::binary_len(self, field)
     }
 
-    fn put(&self, buf: &mut impl BufMut) {
+    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         wire::put_binary(buf, self);
     }
 }
@@ -250,7 +251,7 @@ impl<'a> Value<'a> for TopicNameRef<'a> {
         Ok(2 + self.as_str().len())
     }
 
-    fn put(&self, buf: &mut impl BufMut) {
+    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         wire::put_binary(buf, self.as_str().as_bytes());
     }
 }
