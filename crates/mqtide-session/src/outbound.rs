@@ -101,7 +101,7 @@ impl<M: Deliverable + Clone> Outbound<M> {
             delivery,
         };
         self.make_room(&queued, limits, store, fates)?;
-        self.next_key += 1;
+        self.next_key = self.next_key.saturating_add(1);
         self.queued_bytes += queued.bytes();
         let key = queued.key;
         match queued.delivery.qos {
@@ -139,7 +139,7 @@ impl<M: Deliverable + Clone> Outbound<M> {
                     .or_else(|| self.acknowledged.pop_front()),
             };
             let oldest = gives_way.ok_or(DropReason::QueueFull)?;
-            self.queued_bytes -= oldest.bytes();
+            self.queued_bytes = self.queued_bytes.saturating_sub(oldest.bytes());
             self.drop_queued(&oldest, DropReason::QueueFull, store, fates);
         }
         Ok(())
@@ -151,7 +151,7 @@ impl<M: Deliverable + Clone> Outbound<M> {
             false => &mut self.acknowledged,
         };
         let queued = queue.pop_front()?;
-        self.queued_bytes -= queued.bytes();
+        self.queued_bytes = self.queued_bytes.saturating_sub(queued.bytes());
         Some(queued)
     }
 
@@ -238,7 +238,7 @@ impl<M: Deliverable + Clone> Outbound<M> {
         let Some(queued) = self.at_most_once.pop_front() else {
             return Step::Blocked;
         };
-        self.queued_bytes -= queued.bytes();
+        self.queued_bytes = self.queued_bytes.saturating_sub(queued.bytes());
         match wire.plan(&queued.delivery, false) {
             Err(reason) => {
                 fates(queued.dropped(reason));
@@ -265,7 +265,7 @@ impl<M: Deliverable + Clone> Outbound<M> {
         let plan = match wire.plan(&queued.delivery, false) {
             Ok(plan) => plan,
             Err(reason) => {
-                self.queued_bytes -= queued.bytes();
+                self.queued_bytes = self.queued_bytes.saturating_sub(queued.bytes());
                 self.drop_queued(&queued, reason, store, fates);
                 return Step::Again;
             }
@@ -281,7 +281,7 @@ impl<M: Deliverable + Clone> Outbound<M> {
                 return Step::Blocked;
             }
         };
-        self.queued_bytes -= bytes;
+        self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
         let assigned = store.record(|| StoreOp::Assign {
             key,
             packet_identifier: id,
@@ -478,7 +478,7 @@ impl<M: Deliverable + Clone> Outbound<M> {
 
     /// The number of the next operation.
     pub(crate) fn take_key(&mut self) -> DeliveryKey {
-        self.next_key += 1;
+        self.next_key = self.next_key.saturating_add(1);
         DeliveryKey(self.next_key - 1)
     }
 

@@ -94,7 +94,7 @@ impl<M> SessionState<M> {
                 retain,
                 subscription_identifiers,
             } => {
-                self.next_key = self.next_key.max(key.0 + 1);
+                self.next_key = self.next_key.max(key.0.saturating_add(1));
                 let progress = Progress::Waiting;
                 let delivery = Delivery {
                     message,
@@ -196,10 +196,13 @@ impl<M: Deliverable + Clone> SessionState<M> {
     /// Two halves that remember this.
     pub(crate) fn into_halves(self) -> Result<(Outbound<M>, Inbound), Refused> {
         self.check()?;
-        let last = self.messages.last().map_or(0, |message| message.key.0 + 1);
+        let last = self
+            .messages
+            .last()
+            .map_or(0, |message| message.key.0.saturating_add(1));
         let mut outbound = Outbound::new(self.next_key.max(last));
         for (key, id) in self.released {
-            outbound.next_key = outbound.next_key.max(key.0 + 1);
+            outbound.next_key = outbound.next_key.max(key.0.saturating_add(1));
             outbound.restore_flight(id, Lane::Released, Flight::released(key))?;
         }
         for StoredMessage {

@@ -40,7 +40,7 @@ impl<M: Deliverable + Clone> Outbound<M> {
         }
         if !keep_at_most_once {
             for queued in self.at_most_once.drain(..) {
-                self.queued_bytes -= queued.bytes();
+                self.queued_bytes = self.queued_bytes.saturating_sub(queued.bytes());
                 fates(queued.dropped(DropReason::Offline));
             }
         }
