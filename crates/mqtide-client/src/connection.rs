@@ -5,10 +5,11 @@ use std::io;
 
 use bytes::BytesMut;
 use mqtide_codec::{
-    DecodeError, DecodeOptions, EncodeError, Framer, Packet, Sender, Version, decode, encode,
+    DecodeError, DecodeOptions, EncodeError, Framer, Packet, Sender, Version, decode,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 
+use crate::outbox::Outbox;
 use crate::transport::Transport;
 
 /// A connected transport with what has been read and not yet understood, and what is to be written.
@@ -18,7 +19,7 @@ pub(crate) struct Connection {
     framer: Framer,
     rules: DecodeOptions,
     input: BytesMut,
-    output: BytesMut,
+    output: Outbox,
     unflushed: bool,
 }
 
@@ -46,7 +47,7 @@ impl Connection {
             framer,
             rules: DecodeOptions::new(version).from_sender(Sender::Server),
             input: BytesMut::new(),
-            output: BytesMut::new(),
+            output: Outbox::default(),
             unflushed: false,
         }
     }
@@ -59,7 +60,7 @@ impl Connection {
 
     /// Adds a packet to what is to be written.
     pub(crate) fn push(&mut self, packet: &Packet) -> Result<(), EncodeError> {
-        encode(packet, self.rules.version, &mut self.output).map(drop)
+        self.output.push(packet, self.rules.version)
     }
 
     /// Whether enough is to be written for now: more would only wait here.
@@ -107,7 +108,7 @@ impl Connection {
 }
 
 /// Writes some of the output, or flushes when all has been written. Cancel safe.
-async fn write(writer: &mut Writer, output: &mut BytesMut, unflushed: &mut bool) -> io::Result<()> {
+async fn write(writer: &mut Writer, output: &mut Outbox, unflushed: &mut bool) -> io::Result<()> {
     if output.is_empty() {
         writer.flush().await?;
         *unflushed = false;

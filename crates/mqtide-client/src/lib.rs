@@ -27,12 +27,14 @@ mod error;
 mod handle;
 mod inbox;
 mod options;
+mod outbox;
 mod publish;
 mod queue;
 mod received;
 mod routes;
 mod state;
 mod subscribe;
+mod translate;
 mod transport;
 mod url;
 

@@ -309,3 +309,16 @@ fn nobody_listening_is_one_line_that_says_what_to_do() {
         (Some(1), "")
     );
 }
+
+#[test]
+fn clients_outlive_their_broker() {
+    let broker = Broker::start();
+    let subscriber = broker.subscribe(&["-t", "again", "-q", "1", "-C", "1"]);
+    let listen = format!("mqtt://127.0.0.1:{}", broker.port);
+    drop(broker);
+    let broker = Broker::start_with(&["--listen", &listen]);
+    // The new broker knows nothing of the subscriber until that has come back.
+    let args = ["-t", "again", "-q", "1", "-m", "still here", "-r"];
+    assert!(broker.publish(&args).status.success());
+    assert_eq!(text(&finish(subscriber).stdout), "still here\n");
+}

@@ -19,9 +19,7 @@ use crate::runtime::{self, RuntimeFlavour, Signals};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BrokerArgs {
-    /// Where to listen: mqtt://HOST[:PORT] or ws://HOST[:PORT][/PATH]; may be repeated. Port 0 lets the system
-    /// choose [default: mqtt://127.0.0.1:1883 and mqtt://[::1]:1883].
-    #[arg(short, long, value_name = "URL")]
+    #[arg(short, long, value_name = "URL", help = LISTEN)]
     listen: Vec<ListenAddress>,
     /// Keep everything in memory, on purpose.
     #[arg(long, conflicts_with = "data_dir")]
@@ -261,6 +259,9 @@ fn greet(
 }
 
 const DEFAULT_PORT: u16 = 1883;
+
+const LISTEN: &str = "Where to listen: mqtt://HOST[:PORT] or ws://HOST[:PORT][/PATH]; may be repeated. Port 0 lets \
+    the system choose [default: mqtt://127.0.0.1:1883 and mqtt://[::1]:1883]";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -22,9 +22,7 @@ pub(crate) struct ConnectionArgs {
     /// Port of the server.
     #[arg(short, long, default_value_t = 1883, conflicts_with = "url")]
     port: u16,
-    /// Server, and if wanted credentials, topic and options, in one:
-    /// mqtt://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC][?client_id=ID&keep_alive=SECONDS&..].
-    #[arg(short = 'L', long, value_name = "URL")]
+    #[arg(short = 'L', long, value_name = "URL", help = URL)]
     url: Option<String>,
     /// User name.
     #[arg(short, long, value_name = "NAME")]
@@ -329,3 +327,6 @@ fn random_identifier(prefix: &str) -> String {
 
 /// All that MQTT can express: these programs are tools, and have no reason to refuse a message.
 const MAXIMUM_PACKET_SIZE: NonZeroU32 = NonZeroU32::new(268_435_460).unwrap();
+
+const URL: &str = "Server, and if wanted credentials, topic and options, in one: \
+    mqtt://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC][?client_id=ID&keep_alive=SECONDS&..]";
