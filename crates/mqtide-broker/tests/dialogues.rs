@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::thread;
 
 use mqtide_broker::Broker;
+use mqtide_testkit::notation::{bytes, push_variable_byte_integer};
 use mqtide_testkit::raw::Peer;
 
 use common::Running;
@@ -147,11 +148,16 @@ fn ten_mebibytes_pass() {
     let address = broker.tcp();
     let publishing = thread::spawn(move || {
         let mut publisher = client(address, "publisher");
-        publisher.write("32 { \"large\" 0001 {} ('x'*10485760) }");
+        let head = bytes("\"large\" 0001 {}").expect("notation");
+        let mut publish = vec![0x32];
+        push_variable_byte_integer(&mut publish, head.len() + LARGE);
+        publish.extend(head);
+        publish.resize(publish.len() + LARGE, b'x');
+        publisher.send(&publish).expect("sent");
         publisher.expect("40 02 0001");
     });
     let packet = peer.packet();
-    assert_eq!(packet.len(), 1 + 4 + 2 + 5 + 2 + 1 + 10 * 1024 * 1024);
+    assert_eq!(packet.len(), 1 + 4 + 2 + 5 + 2 + 1 + LARGE);
     publishing.join().expect("the publisher is content");
 }
 
@@ -180,6 +186,8 @@ fn take_in_order(peer: &mut Peer, packet: &[u8], next: usize) -> usize {
     peer.send(&[0x40, 2, id[0], id[1]]).expect("sent");
     next + 1
 }
+
+const LARGE: usize = 10 * 1024 * 1024;
 
 const MESSAGES: usize = 1000;
 
