@@ -84,6 +84,9 @@ pub(crate) struct Frames<V> {
 
 impl<V: Speaks> Default for Frames<V> {
     fn default() -> Frames<V> {
-        Frames { framer: Framer::new(V::CODEC), version: PhantomData }
+        Frames {
+            framer: Framer::new(V::CODEC),
+            version: PhantomData,
+        }
     }
 }
