@@ -126,9 +126,8 @@ impl Core {
         state.life = Life::Ended;
         drop(state);
         let fresh = Arc::new(Slot::new(Arc::clone(slot.client_id())));
-        // The client may come back as soon as it reads its CONNACK: the slot must be found then. Nobody can wait
-        // for the lock of a slot that is not registered, so the registry's may be taken within it.
         let mut state = fresh.lock();
+        // Whoever finds the new slot waits for its lock; nothing is sent to the client before.
         let is_first = self.registry.replace(&slot, &fresh);
         let epoch = is_first.then(|| self.install(&fresh, &mut state, session, link, info, worker));
         drop(state);
@@ -358,7 +357,7 @@ impl Core {
         });
     }
 
-    fn publish_will_now(&self, client_id: &str, will: &Will, worker: &Worker) {
+    fn publish_will_now(&self, client_id: &Arc<str>, will: &Will, worker: &Worker) {
         let Will { qos, retain, .. } = *will;
         match Publication::of_will(will, self.now()) {
             Ok(publication) => {

@@ -80,10 +80,10 @@ async fn one(
         Event::Session(ServerEvent::Subscribe(request)) => {
             let denied = denied(core, info, &request).await;
             worker.with_scratch(|scratch| {
-                subscribe(core, slot, request, &denied, scratch);
+                let next = subscribe(core, slot, request, &denied, scratch);
                 finish(slot, scratch);
-            });
-            Next::Read
+                next
+            })
         }
         event => {
             worker.with_scratch(|scratch| process_allowed(core, slot, &mut vec![event], scratch))

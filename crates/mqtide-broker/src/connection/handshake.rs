@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::input::Input;
+use super::input::{Input, is_reserved};
 use super::link::{Doorbell, Link};
 use super::online::{Hooked, Online};
 use super::transport::Transport;
@@ -176,7 +176,7 @@ impl Connecting {
                 return Err(Rejection::Refuse(ReasonCode::RetainNotSupported));
             }
             let name = will.topic.as_name();
-            if name.starts_with_dollar() || self.core.topic_limits.check_name(name).is_err() {
+            if is_reserved(name) || self.core.topic_limits.check_name(name).is_err() {
                 return Err(Rejection::Refuse(ReasonCode::TopicNameInvalid));
             }
         }

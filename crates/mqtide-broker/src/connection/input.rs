@@ -6,7 +6,7 @@ use mqtide_codec::{
     PublishRef, ReasonCode, Sender, Version, decode,
 };
 use mqtide_session::{Instant, ServerEvent, ServerSession, Violation};
-use mqtide_topic::TopicLimits;
+use mqtide_topic::{TopicLimits, TopicNameRef};
 
 use super::scratch::{Arrived, Event, Scratch};
 use crate::publication::{Content, Payload, Pool, Publication};
@@ -120,7 +120,6 @@ impl Intake<'_> {
                     _ => Packet::Pubcomp(ack),
                 }
             }
-            PacketType::Pingreq => decode_copied(frame, options)?,
             _ => decode_copied(frame, options)?,
         };
         let event = self
@@ -148,8 +147,7 @@ impl Intake<'_> {
             return Ok(());
         };
         let name = topic.as_name();
-        // What begins with `$` is the server's (MQTT 5.0 §4.7.2).
-        if name.starts_with_dollar() || self.limits.check_name(name).is_err() {
+        if is_reserved(name) || self.limits.check_name(name).is_err() {
             self.tally.add(Count::PublishesDropped, 1);
             if let Some(ack) = inbound.ack {
                 // The reason is one that an acknowledgement may carry.
@@ -180,6 +178,11 @@ impl Intake<'_> {
         }));
         Ok(())
     }
+}
+
+/// Whether a topic is the broker's own (`MQTT 5.0 §4.7.2`).
+pub(super) fn is_reserved(name: TopicNameRef<'_>) -> bool {
+    name.starts_with_dollar() && name.levels().next().is_some_and(|level| level == "$SYS")
 }
 
 fn decode_copied(frame: FrameRef<'_>, options: DecodeOptions) -> Result<Packet, Fault> {

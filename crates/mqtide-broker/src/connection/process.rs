@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use mqtide_codec::{Auth, Disconnect, ReasonCode, Version};
+use mqtide_codec::{Auth, Disconnect, PacketIdentifier, ReasonCode, Version};
 use mqtide_session::{ServerEvent, SubscribeRequest, UnsubscribeRequest};
 use mqtide_topic::{SubscriptionFilter, TopicNameRef};
 
@@ -13,7 +13,7 @@ use super::deferred::{self, Deferred};
 use super::scratch::{Arrived, Event, Scratch};
 use crate::core::Core;
 use crate::hooks::ClientInfo;
-use crate::routing::{Grant, Message, Table, Target, replay_of};
+use crate::routing::{Grant, Message, Replay, Table, Target, replay_of};
 use crate::slot::{Outlets, Slot};
 use crate::worker::Worker;
 
@@ -128,10 +128,7 @@ pub(super) fn finish(slot: &Arc<Slot>, scratch: &mut Scratch) {
 
 fn handle(core: &Core, slot: &Arc<Slot>, event: ServerEvent, scratch: &mut Scratch) -> Next {
     match event {
-        ServerEvent::Subscribe(request) => {
-            subscribe(core, slot, request, &[], scratch);
-            Next::Read
-        }
+        ServerEvent::Subscribe(request) => subscribe(core, slot, request, &[], scratch),
         ServerEvent::Unsubscribe(request) => {
             unsubscribe(core, slot, request);
             Next::Read
@@ -150,37 +147,70 @@ pub(super) fn subscribe(
     request: SubscribeRequest,
     denied: &[bool],
     scratch: &mut Scratch,
-) {
-    if let Some(reason) = withheld(core, &request)
-        && disconnect(slot, reason)
+) -> Next {
+    let has_identifier = request.subscription_identifier.is_some();
+    let filters = request
+        .subscriptions
+        .iter()
+        .filter_map(|s| s.filter.as_ref().ok());
+    let unoffered = filters
+        .map(|filter| core.offers(filter, has_identifier))
+        .find_map(Result::err);
+    if let Some(reason) = unoffered
+        && breaks_protocol(slot, reason)
     {
-        return;
+        return Next::Deaf;
     }
     let target = Target::Session(Arc::clone(slot));
     let mut reasons = Vec::with_capacity(request.subscriptions.len());
     let mut replays = Vec::new();
     for (index, subscription) in request.subscriptions.iter().enumerate() {
-        let identifier = request.subscription_identifier;
+        let grant = Grant {
+            options: subscription.options,
+            identifier: request.subscription_identifier,
+        };
         let is_denied = denied.get(index).copied().unwrap_or(false);
-        let allowed = match &subscription.filter {
+        let granted = match &subscription.filter {
             _ if is_denied => Err(ReasonCode::NotAuthorized),
             Err(_) => Err(ReasonCode::TopicFilterInvalid),
-            Ok(filter) => core.allows(filter, identifier.is_some()).map(|()| filter),
+            Ok(filter) => add(core, slot, &target, filter, grant).map(|existed| {
+                replays.extend(replay_of(filter, &grant, existed, slot.client_id()));
+            }),
         };
-        let granted = allowed.and_then(|filter| {
-            let grant = Grant {
-                options: subscription.options,
-                identifier,
-            };
-            let existed = add(core, slot, &target, filter, grant)?;
-            replays.extend(replay_of(filter, &grant, existed));
-            Ok(ReasonCode::granted(subscription.options.maximum_qos))
-        });
-        reasons.push(granted.unwrap_or_else(|refused| refused));
+        let maximum_qos = subscription.options.maximum_qos;
+        reasons.push(granted.map_or_else(|refused| refused, |()| ReasonCode::granted(maximum_qos)));
     }
+    answer(
+        core,
+        slot,
+        request.packet_identifier,
+        reasons,
+        replays,
+        scratch,
+    );
+    Next::Read
+}
+
+/// Closes the connection of a client that has been told that it may not ask for this.
+fn breaks_protocol(slot: &Slot, reason: ReasonCode) -> bool {
+    let mut state = slot.lock();
+    state.session.as_mut().is_some_and(|session| {
+        session.version() == Version::V5 && session.disconnect(Disconnect::new(reason)).is_ok()
+    })
+}
+
+/// Sends the SUBACK, and the first of the retained messages.
+fn answer(
+    core: &Core,
+    slot: &Arc<Slot>,
+    packet_identifier: PacketIdentifier,
+    reasons: Vec<ReasonCode>,
+    replays: Vec<Replay>,
+    scratch: &mut Scratch,
+) {
     let mut state = slot.lock();
     if let Some(session) = &mut state.session
-        && let Err(error) = session.suback(request.packet_identifier, reasons, None)
+        && let Err(error) = session.suback(packet_identifier, reasons, None)
     {
         tracing::error!(%error, "a SUBSCRIBE could not be answered");
     }
@@ -194,29 +224,6 @@ pub(super) fn subscribe(
     replay(core, slot, &mut scratch.outlets());
 }
 
-/// The first thing asked for that the broker has announced not to offer (`MQTT 5.0 §3.2.2.3.11` to `13`).
-fn withheld(core: &Core, request: &SubscribeRequest) -> Option<ReasonCode> {
-    let has_identifier = request.subscription_identifier.is_some();
-    let filters = request
-        .subscriptions
-        .iter()
-        .filter_map(|s| s.filter.as_ref().ok());
-    let refused = filters.filter_map(|filter| core.allows(filter, has_identifier).err());
-    refused
-        .into_iter()
-        .find(|reason| *reason != ReasonCode::TopicFilterInvalid)
-}
-
-/// Ends the connection of a client that knows what the server does not offer: one of MQTT 5.0, which was told.
-fn disconnect(slot: &Slot, reason: ReasonCode) -> bool {
-    let mut state = slot.lock();
-    let session = state
-        .session
-        .as_mut()
-        .filter(|session| session.version() == Version::V5);
-    session.is_some_and(|session| session.disconnect(Disconnect::new(reason)).is_ok())
-}
-
 /// Puts a subscription into the table, if the session may have another one.
 fn add(
     core: &Core,
@@ -225,6 +232,10 @@ fn add(
     filter: &SubscriptionFilter,
     grant: Grant,
 ) -> Result<bool, ReasonCode> {
+    core.offers(filter, grant.identifier.is_some())?;
+    if core.topic_limits.check_filter(filter.filter()).is_err() {
+        return Err(ReasonCode::TopicFilterInvalid);
+    }
     if slot.subscriptions.load(Relaxed) >= core.config.limits.subscriptions
         && !core.router.has(target, filter)
     {

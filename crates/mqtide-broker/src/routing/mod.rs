@@ -40,7 +40,7 @@ pub(crate) struct Message<'a> {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     /// The client identifier of the publisher, for No Local; `None` if it is no client.
-    pub(crate) publisher: Option<&'a str>,
+    pub(crate) publisher: Option<&'a Arc<str>>,
 }
 
 impl Router {
@@ -106,18 +106,17 @@ impl Router {
     ) -> ReasonCode {
         let Message {
             topic,
-            publication,
-            qos,
             retain,
             publisher,
+            ..
         } = message;
-        if retain && self.retained.apply(topic, publication, qos).is_err() {
+        if retain && self.retained.apply(&message).is_err() {
             outlets.tally.add(crate::stats::Count::PublishesDropped, 1);
             return ReasonCode::QuotaExceeded;
         }
         let is_own = |target: &Target, grant: &Grant| {
             grant.options.no_local
-                && matches!(target, Target::Session(slot) if Some(&**slot.client_id()) == publisher)
+                && matches!(target, Target::Session(slot) if Some(slot.client_id()) == publisher)
         };
         let subscribers = merge::for_each_subscriber(
             &table.index,
@@ -213,6 +212,7 @@ pub(crate) fn replay_of(
     filter: &SubscriptionFilter,
     grant: &Grant,
     existed: bool,
+    subscriber: &Arc<str>,
 ) -> Option<Replay> {
     use mqtide_codec::RetainHandling;
 
@@ -225,11 +225,7 @@ pub(crate) fn replay_of(
         SubscriptionFilter::Plain(filter) if wanted => filter,
         _ => return None,
     };
-    Some(Replay::new(
-        filter.detached(),
-        grant.options.maximum_qos,
-        grant.identifier,
-    ))
+    Some(Replay::new(filter.detached(), *grant, subscriber))
 }
 
 /// When a message with this Message Expiry Interval expires.

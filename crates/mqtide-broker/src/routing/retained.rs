@@ -1,12 +1,14 @@
 //! Retained messages (`MQTT 5.0 §3.3.1.3`).
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use mqtide_codec::{QoS, SubscriptionIdentifier};
+use mqtide_codec::QoS;
 use mqtide_session::{Deliverable, Delivery, Instant, SubscriptionIdentifiers};
 use mqtide_topic::{TopicFilter, TopicFilterRef, TopicMap, TopicNameRef, TopicScan};
 use parking_lot::{RwLock, RwLockReadGuard};
 
+use super::{Grant, Message};
 use crate::publication::Publication;
 use crate::worker::{Deadlines, Tick};
 
@@ -30,6 +32,8 @@ struct Store {
 struct Kept {
     publication: Publication,
     qos: QoS,
+    /// For No Local.
+    publisher: Option<Arc<str>>,
 }
 
 /// There is no room for another retained message.
@@ -40,8 +44,9 @@ pub(crate) struct NoRoom;
 #[derive(Debug)]
 pub(crate) struct Replay {
     scan: TopicScan,
-    qos: QoS,
-    identifier: Option<SubscriptionIdentifier>,
+    grant: Grant,
+    /// The subscriber, if it does not want its own messages.
+    no_local: Option<Arc<str>>,
 }
 
 impl Retained {
@@ -55,12 +60,14 @@ impl Retained {
 
     /// Stores a message, or erases the one that is there if this one is empty `[MQTT-3.3.1-5]`,
     /// `[MQTT-3.3.1-6]`, `[MQTT-3.3.1-7]`.
-    pub(crate) fn apply(
-        &self,
-        topic: TopicNameRef<'_>,
-        publication: &Publication,
-        qos: QoS,
-    ) -> Result<(), NoRoom> {
+    pub(crate) fn apply(&self, message: &Message<'_>) -> Result<(), NoRoom> {
+        let Message {
+            topic,
+            publication,
+            qos,
+            publisher,
+            ..
+        } = *message;
         let mut store = self.store.write();
         let old = store.map.get_mut(topic).map(|kept| kept.publication.size());
         if publication.payload_len() == 0 {
@@ -82,6 +89,7 @@ impl Retained {
             Kept {
                 publication: publication.compact(),
                 qos,
+                publisher: publisher.cloned(),
             },
         );
         Ok(())
@@ -135,18 +143,22 @@ impl Reader<'_> {
     ) -> bool {
         let Replay {
             scan,
-            qos,
-            identifier,
+            grant,
+            no_local,
         } = replay;
-        let identifiers =
-            || identifier.map_or(SubscriptionIdentifiers::None, SubscriptionIdentifiers::One);
+        let identifiers = || match grant.identifier {
+            Some(identifier) => SubscriptionIdentifiers::One(identifier),
+            None => SubscriptionIdentifiers::None,
+        };
         let _ = self.0.map.step(scan, NAMES_PER_STEP, |_, kept| {
-            if kept.publication.expires_at().is_some_and(|at| at <= now) {
+            let is_expired = kept.publication.expires_at().is_some_and(|at| at <= now);
+            let is_own = no_local.is_some() && kept.publisher == *no_local;
+            if is_expired || is_own {
                 return ControlFlow::Continue(());
             }
             deliver(Delivery {
                 message: kept.publication.clone(),
-                qos: kept.qos.min(*qos),
+                qos: kept.qos.min(grant.options.maximum_qos),
                 retain: true,
                 subscription_identifiers: identifiers(),
             })
@@ -164,15 +176,12 @@ impl Store {
 }
 
 impl Replay {
-    pub(crate) fn new(
-        filter: TopicFilter,
-        qos: QoS,
-        identifier: Option<SubscriptionIdentifier>,
-    ) -> Self {
+    pub(crate) fn new(filter: TopicFilter, grant: Grant, subscriber: &Arc<str>) -> Self {
+        let no_local = grant.options.no_local.then(|| Arc::clone(subscriber));
         Replay {
             scan: TopicScan::new(filter),
-            qos,
-            identifier,
+            grant,
+            no_local,
         }
     }
 
@@ -203,17 +212,30 @@ mod tests {
         })
     }
 
-    fn put(retained: &Retained, topic: &str, payload: &[u8]) -> Result<(), NoRoom> {
-        retained.apply(
-            name(topic),
-            &message(topic, payload, None),
-            QoS::AtLeastOnce,
-        )
+    fn store(retained: &Retained, topic: &str, publication: &Publication) -> Result<(), NoRoom> {
+        let client: Arc<str> = "publisher".into();
+        retained.apply(&Message {
+            topic: name(topic),
+            publication,
+            qos: QoS::AtLeastOnce,
+            retain: true,
+            publisher: Some(&client),
+        })
     }
 
-    fn found(retained: &Retained, filter: &'static str, now: Instant) -> Vec<String> {
+    fn put(retained: &Retained, topic: &str, payload: &[u8]) -> Result<(), NoRoom> {
+        store(retained, topic, &message(topic, payload, None))
+    }
+
+    fn found_by(
+        retained: &Retained,
+        filter: &'static str,
+        now: Instant,
+        grant: Grant,
+        subscriber: &str,
+    ) -> Vec<String> {
         let filter = TopicFilter::from_static(filter);
-        let mut replay = Replay::new(filter, QoS::ExactlyOnce, None);
+        let mut replay = Replay::new(filter, grant, &subscriber.into());
         let mut topics = Vec::new();
         while !retained.reader().replay(&mut replay, now, |delivery| {
             assert!(delivery.retain);
@@ -221,6 +243,26 @@ mod tests {
             ControlFlow::Continue(())
         }) {}
         topics
+    }
+
+    fn found(retained: &Retained, filter: &'static str, now: Instant) -> Vec<String> {
+        found_by(retained, filter, now, Grant::default(), "subscriber")
+    }
+
+    #[test]
+    fn no_local_keeps_own_messages_back() {
+        let retained = Retained::new(10, 1000);
+        put(&retained, "a", b"1").unwrap();
+        let mut grant = Grant::default();
+        grant.options.no_local = true;
+        assert_eq!(
+            found_by(&retained, "#", Instant::ZERO, grant, "publisher").len(),
+            0
+        );
+        assert_eq!(
+            found_by(&retained, "#", Instant::ZERO, grant, "subscriber").len(),
+            1
+        );
     }
 
     /// MQTT-3.3.1-5, MQTT-3.3.1-6, MQTT-3.3.1-7
