@@ -212,7 +212,7 @@ fn answer(
     if let Some(session) = &mut state.session
         && let Err(error) = session.suback(packet_identifier, reasons, None)
     {
-        tracing::error!(%error, "a SUBSCRIBE could not be answered");
+        tracing::debug!(%error, "a SUBSCRIBE could not be answered");
     }
     if replays.is_empty() {
         return;
@@ -274,7 +274,7 @@ fn unsubscribe(core: &Core, slot: &Arc<Slot>, request: UnsubscribeRequest) {
     if let Some(session) = &mut state.session
         && let Err(error) = session.unsuback(request.packet_identifier, reasons, None)
     {
-        tracing::error!(%error, "an UNSUBSCRIBE could not be answered");
+        tracing::debug!(%error, "an UNSUBSCRIBE could not be answered");
     }
 }
 

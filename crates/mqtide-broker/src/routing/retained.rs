@@ -298,9 +298,7 @@ mod tests {
         for number in 0..600 {
             let topic = format!("t/{number}");
             let message = message(&topic, b"x", Some(soon));
-            retained
-                .apply(name(&topic), &message, QoS::AtMostOnce)
-                .unwrap();
+            store(&retained, &topic, &message).unwrap();
         }
         put(&retained, "t/0", b"for ever").unwrap();
         assert_eq!(found(&retained, "t/#", Instant::ZERO).len(), 600);
