@@ -156,6 +156,11 @@ impl ControlQueue {
         self.ready.len() + self.gated()
     }
 
+    /// What waits for the store will not leave any more.
+    pub(crate) fn drop_gated(&mut self) {
+        self.gated = None;
+    }
+
     pub(crate) fn clear(&mut self) {
         self.ready.clear();
         self.gated = None;

@@ -197,6 +197,7 @@ impl<M: Deliverable + Clone> Endpoint<M> {
     pub(crate) fn close(&mut self) {
         if self.line == Line::Open {
             self.line = Line::Closing;
+            self.control.drop_gated();
         }
     }
 
@@ -224,7 +225,7 @@ impl<M: Deliverable + Clone> Endpoint<M> {
             // A DISCONNECT that does not fit is left out: the closing itself must not fail.
             let _ = self.push(Packet::Disconnect(disconnect));
         }
-        self.line = Line::Closing;
+        self.close();
     }
 
     /// Closes for a violation, and returns it.
@@ -251,8 +252,12 @@ impl<M: Deliverable + Clone> Endpoint<M> {
         }
     }
 
-    /// Adds a packet to the control queue, without what the peer's limits leave no room for.
+    /// Adds a packet to the control queue, without what the peer's limits leave no room for. Nothing is
+    /// added behind DISCONNECT `[MQTT-3.14.4-1]`.
     pub(crate) fn push(&mut self, packet: Packet) -> Result<(), Violation> {
+        if self.line == Line::Closing {
+            return Ok(());
+        }
         let control = self.fitted(packet)?;
         self.control.push(control, ClosesPublication::No);
         Ok(())

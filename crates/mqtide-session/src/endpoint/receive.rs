@@ -159,7 +159,10 @@ impl<M: Deliverable + Clone> Endpoint<M> {
     fn release_pubacks(&mut self) {
         while let Some(answer) = self.inbound.next_puback() {
             let control = self.acknowledgement(AckKind::Puback, answer);
-            self.control.push(control, ClosesPublication::Yes);
+            // Nothing leaves behind DISCONNECT [MQTT-3.14.4-1].
+            if self.line == Line::Open {
+                self.control.push(control, ClosesPublication::Yes);
+            }
         }
     }
 
