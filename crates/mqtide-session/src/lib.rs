@@ -13,6 +13,9 @@ mod control;
 mod drops;
 mod endpoint;
 mod error;
+#[cfg(feature = "arbitrary")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handshake;
 mod inbound;
 mod keep_alive;
