@@ -248,6 +248,11 @@ impl Options {
         &self.target
     }
 
+    /// The protocol version that the client speaks.
+    pub fn protocol_version(&self) -> Version {
+        self.version
+    }
+
     /// Checks that the options go together, and turns them into the CONNECT packet but for the credentials.
     pub(crate) fn connect_packet(&self) -> Result<Connect, OptionsError> {
         self.check_version()?;

@@ -36,24 +36,18 @@ pub(crate) struct ConnectionArgs {
         hide_env_values = true
     )]
     password: Option<String>,
-    /// Protocol version: 5, 3.1.1 or 3.1 (or mqttv5, 311, mqttv311, 31, mqttv31).
-    #[arg(short = 'V', long, default_value = "5", value_parser = parse_version, value_name = "VERSION")]
-    protocol_version: Version,
+    /// Protocol version: 5, 3.1.1 or 3.1 (or mqttv5, 311, mqttv311, 31, mqttv31) [default: 5].
+    #[arg(short = 'V', long, value_parser = parse_version, value_name = "VERSION")]
+    protocol_version: Option<Version>,
     /// Client identifier [default: mqtide- and random letters].
     #[arg(short, long, visible_alias = "client-id", value_name = "ID")]
     id: Option<String>,
     /// Client identifier made of this and random letters.
     #[arg(short = 'I', long, value_name = "PREFIX", conflicts_with = "id")]
     id_prefix: Option<String>,
-    /// Longest silence in seconds; 0 for no limit.
-    #[arg(
-        short,
-        long,
-        visible_alias = "keep-alive",
-        default_value_t = 60,
-        value_name = "SECONDS"
-    )]
-    keepalive: u16,
+    /// Longest silence in seconds; 0 for no limit [default: 60].
+    #[arg(short, long, visible_alias = "keep-alive", value_name = "SECONDS")]
+    keepalive: Option<u16>,
     /// Continue the session of this client identifier, and leave it behind at the end (no clean start).
     #[arg(
         short = 'c',
@@ -133,12 +127,19 @@ impl ConnectionArgs {
 
     /// Checks the flags against each other; properties can be set on the packets in `allowed`.
     pub(crate) fn connection(&self, allowed: &[Scope]) -> Result<Connection, Failure> {
+        // What a flag says wins over what the URL says.
         let (mut options, topic) = self.target()?;
+        if let Some(version) = self.protocol_version {
+            options = options.version(version);
+        }
+        if let Some(seconds) = self.keepalive {
+            options = options.keep_alive(Duration::from_secs(seconds.into()));
+        }
+        let version = options.protocol_version();
         let properties = property::parse_all(&self.properties, allowed).map_err(Failure::usage)?;
-        if self.protocol_version != Version::V5 && !properties.is_empty() {
+        if version != Version::V5 && !properties.is_empty() {
             return Err(Failure::usage(format_args!(
-                "-D: {} has no properties, use -V 5",
-                self.protocol_version
+                "-D: {version} has no properties, use -V 5"
             )));
         }
         if let Some(will) = self.will(&properties)? {
@@ -148,10 +149,7 @@ impl ConnectionArgs {
             options = options.credentials(credentials);
         }
         options = self.session(options)?;
-        options = options
-            .version(self.protocol_version)
-            .keep_alive(Duration::from_secs(self.keepalive.into()))
-            .maximum_packet_size(self.max_packet_size);
+        options = options.maximum_packet_size(self.max_packet_size);
         for property in &properties {
             options = property.connect(options);
         }
@@ -159,7 +157,7 @@ impl ConnectionArgs {
             server: options.target().to_string(),
             options,
             topic,
-            version: self.protocol_version,
+            version,
             properties: properties
                 .into_iter()
                 .filter(|property| !property.is_for_connect())
@@ -221,7 +219,7 @@ impl ConnectionArgs {
         let expiry = match (
             self.session_expiry_interval,
             self.persistent,
-            self.protocol_version,
+            options.protocol_version(),
         ) {
             (Some(_), _, version) if version != Version::V5 => {
                 return Err(Failure::usage(format_args!(
@@ -330,3 +328,55 @@ const MAXIMUM_PACKET_SIZE: NonZeroU32 = NonZeroU32::new(268_435_460).unwrap();
 
 const URL: &str = "Server, and if wanted credentials, topic and options, in one: \
     mqtt://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC][?client_id=ID&keep_alive=SECONDS&..]";
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    #[command(disable_help_flag = true)]
+    struct Flags {
+        #[command(flatten)]
+        connection: ConnectionArgs,
+    }
+
+    fn connection(flags: &[&str]) -> Result<Connection, Failure> {
+        let flags = std::iter::once(&"test").chain(flags);
+        Flags::parse_from(flags)
+            .connection
+            .connection(&[Scope::Connect])
+    }
+
+    #[test]
+    fn a_url_gives_server_topic_and_options_and_flags_win() {
+        let url = "mqtt://[::1]:1884/a/b%2Fc?version=3.1.1&client_id=x";
+        let from_url = connection(&["-L", url]).unwrap();
+        assert_eq!(from_url.server, "[::1]:1884");
+        assert_eq!(from_url.topic.as_deref(), Some("a/b/c"));
+        assert_eq!(from_url.version, Version::V311);
+        assert_eq!(
+            connection(&["-L", url, "-V", "5"]).unwrap().version,
+            Version::V5
+        );
+        assert_eq!(connection(&[]).unwrap().version, Version::V5);
+    }
+
+    #[test]
+    fn flags_that_do_not_go_together_are_mistakes() {
+        for (flags, part) in [
+            (&["-c"][..], "-i"),
+            (&["-V", "311", "-x", "5"], "-V 5"),
+            (
+                &["-V", "31", "-D", "connect", "receive-maximum", "5"],
+                "-V 5",
+            ),
+            (&["-L", "mqtts://h"], "mqtts"),
+            (&["--will-topic", "a/#"], "--will-topic"),
+        ] {
+            let error = connection(flags).unwrap_err().to_string();
+            assert!(error.contains(part), "{flags:?}: {error}");
+        }
+    }
+}
