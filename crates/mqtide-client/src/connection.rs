@@ -63,7 +63,7 @@ impl Connection {
         self.output.push(packet, self.rules.version)
     }
 
-    /// Whether enough is to be written for now: more would only wait here.
+    /// Whether enough is to be written: more would only wait here.
     pub(crate) fn is_congested(&self) -> bool {
         self.output.len() >= OUTPUT_HIGH_WATER
     }

@@ -131,7 +131,7 @@ impl Routes {
         Some((number, entry.request.clone()))
     }
 
-    /// The filter could not be told after all, for now.
+    /// The filter could not be told after all; it is due again.
     pub(crate) fn not_sent(&mut self, number: u32) {
         if let Some(entry) = self.filters.get_mut(&number) {
             entry.standing = Standing::Unsent;
