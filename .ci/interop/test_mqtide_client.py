@@ -83,7 +83,8 @@ def test_a_persistent_session_keeps_messages(server, sides, topic, client_id, ve
         server.known_fault("mosquitto 2.0.11 exceeds the Receive Maximum at QoS 2")
     session = ["-i", client_id, "-c", "-q", str(qos), "-t", topic]
     subscriber.run_subscriber(server, *session, "-E", version=version)
-    publisher.publish_lines(server, topic, range(50), version=version, qos=qos)
+    # Mosquitto closes a connection that has more in flight, and MQTT 3 cannot tell.
+    publisher.publish_lines(server, topic, range(50), "-M", "20", version=version, qos=qos)
     kept = subscriber.run_subscriber(server, *session, "-C", "50", "-W", "20", version=version)
     assert kept.decode().split() == [str(number) for number in range(50)]
 

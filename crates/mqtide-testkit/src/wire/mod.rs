@@ -22,7 +22,7 @@
 //!
 //! | step | does |
 //! |---|---|
-//! | `A> ..` | sends a packet by name (see [`packet`]) or bytes in [notation](crate::notation); opens A first |
+//! | `A> ..` | sends a packet by name (those of `packet.rs`) or bytes in [notation](crate::notation); opens A first |
 //! | `A>> ..` | the same, one byte per write |
 //! | `A< .. \| ..` | the next packet is one of these |
 //! | `A<~ ..` | the packets of consecutive such lines come in any order |
