@@ -183,7 +183,13 @@ impl Core {
         worker.with_scratch(|scratch| {
             state.flush(slot, now, self.config.limits.write_stall, worker, scratch);
         });
-        state.rearm(slot, now, worker);
+        let deadline = state
+            .session
+            .as_ref()
+            .and_then(|session| session.poll_timeout());
+        let settled = now + SETTLED;
+        let first = deadline.map_or(settled, |deadline| deadline.min(settled));
+        state.arm(slot, first, now, worker);
         state.epoch
     }
 
@@ -226,6 +232,7 @@ impl Core {
             return;
         }
         self.check_stall(slot, &mut state, now, worker);
+        state.tidy();
         let mut aftermath = Aftermath::default();
         let mut dirty = Vec::new();
         while let Some(event) = state.session.as_mut().and_then(|s| s.handle_timeout(now)) {
@@ -403,6 +410,9 @@ impl Core {
         });
     }
 }
+
+/// After this time a connection has begun, and is looked at for the first time.
+const SETTLED: time::Duration = time::Duration::from_secs(2);
 
 /// How often it is looked whether all clients are gone.
 const POLL_ONLINE: time::Duration = time::Duration::from_millis(5);

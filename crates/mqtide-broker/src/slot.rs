@@ -56,6 +56,12 @@ pub(crate) struct Extras {
     pub(crate) info: Option<Arc<ClientInfo>>,
 }
 
+impl Extras {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shared.is_empty() && self.replays.is_empty() && self.info.is_none()
+    }
+}
+
 /// ```text
 /// Claimed -> Alive -> Ended      (an ended slot is never used again: another takes its place)
 ///    `------------------^
@@ -321,6 +327,16 @@ impl State {
             .and_then(|session| session.poll_timeout())
         {
             self.arm(slot, at, now, worker);
+        }
+    }
+
+    /// Gives back what a burst has left behind, if the session is at rest.
+    pub(crate) fn tidy(&mut self) {
+        if let Some(session) = &mut self.session
+            && session.queued() == 0
+            && session.in_flight() == 0
+        {
+            session.shrink();
         }
     }
 

@@ -11,42 +11,79 @@ mod process;
 mod scratch;
 mod transport;
 
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use tokio::net::TcpStream;
 
 pub(crate) use encode::put_packet;
 pub(crate) use link::{Doorbell, Link, Written};
-pub(crate) use online::Online;
 pub(crate) use output::Output;
 pub(crate) use scratch::{Event, Scratch};
+
+use online::Online;
 
 use crate::admission::Admission;
 use crate::core::Core;
 use crate::listener::Peer;
 use crate::worker::Worker;
 
-/// A connection that is being accepted.
-pub(crate) type Handshake = Pin<Box<dyn Future<Output = Option<Online>> + Send>>;
-
-/// Begins to serve a connection.
-pub(crate) fn accept(
-    core: Arc<Core>,
-    worker: Arc<Worker>,
-    stream: TcpStream,
-    peer: Peer,
-    admission: Admission,
-) -> Handshake {
-    Box::pin(handshake::run(core, worker, stream, peer, admission))
+/// The task of a connection, from accept to close.
+///
+/// What only the beginning and the end need lies apart, and is gone in between: an idle connection is a small
+/// task.
+#[must_use = "a connection is served by spawning it"]
+pub(crate) enum Connection {
+    /// There is no session yet.
+    Connecting(Pin<Box<dyn Future<Output = Option<Online>> + Send>>),
+    /// A session is served.
+    Online(Online),
+    /// The session has gone on without the connection.
+    Closing(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// Nothing is left.
+    Closed,
 }
 
-/// Serves a connection until it ends.
-///
-/// What only the handshake needs is gone once it is over: an idle connection is a small task.
-pub(crate) async fn serve(handshake: Handshake) {
-    if let Some(mut online) = handshake.await {
-        online.serve().await;
-        Box::pin(online.close()).await;
+impl Connection {
+    /// A connection that has just been accepted.
+    pub(crate) fn new(
+        core: Arc<Core>,
+        worker: Arc<Worker>,
+        stream: TcpStream,
+        peer: Peer,
+        admission: Admission,
+    ) -> Self {
+        Connection::Connecting(Box::pin(handshake::run(
+            core, worker, stream, peer, admission,
+        )))
+    }
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            *self = match &mut *self {
+                Connection::Connecting(handshake) => match ready!(handshake.as_mut().poll(cx)) {
+                    Some(online) => Connection::Online(online),
+                    None => Connection::Closed,
+                },
+                Connection::Online(online) => {
+                    ready!(online.poll(cx));
+                    match mem::replace(&mut *self, Connection::Closed) {
+                        Connection::Online(online) => Connection::Closing(Box::pin(online.close())),
+                        other => other,
+                    }
+                }
+                Connection::Closing(closing) => {
+                    ready!(closing.as_mut().poll(cx));
+                    Connection::Closed
+                }
+                Connection::Closed => return Poll::Ready(()),
+            };
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A connection with a session: read, drive the session, route, sleep.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -66,12 +66,8 @@ enum Turn {
 }
 
 impl Online {
-    /// Serves the client, until the connection is over and the session has been told.
-    pub(crate) async fn serve(&mut self) {
-        poll_fn(|cx| self.poll(cx)).await;
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Serves the client; ready when the connection is over and the session has been told.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURNS {
             match self.turn(cx) {
                 Turn::Again => {}
@@ -305,7 +301,7 @@ impl Online {
 
     /// Closes the connection, such that the last packet has a chance to be read: a socket that is closed while
     /// something unread lies in it is reset, and the client may lose what it has not read yet.
-    pub(crate) async fn close(mut self) {
+    pub(super) async fn close(mut self) {
         let farewell = async {
             self.reader.shut_down().await?;
             let mut sink = [0; 512];

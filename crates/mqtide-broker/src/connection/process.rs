@@ -304,7 +304,9 @@ pub(crate) fn replay(core: &Core, slot: &Arc<Slot>, outlets: &mut Outlets<'_>) {
         }
         extras.replays.pop_front();
     }
-    state.extras = Some(extras);
+    // Most sessions have none, and pay nothing for the possibility.
+    extras.replays.shrink_to_fit();
+    state.extras = Some(extras).filter(|extras| !extras.is_empty());
     state.list(slot, outlets.dirty);
 }
 

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 
 use super::{ListenAddress, ListenProtocol};
 use crate::admission::Admission;
-use crate::connection;
+use crate::connection::Connection;
 use crate::core::Core;
 use crate::worker::Worker;
 
@@ -89,9 +89,7 @@ fn hand_over(
         Arc::clone(worker),
     );
     if runtime.id() == Handle::current().id() {
-        runtime.spawn(connection::serve(connection::accept(
-            core, worker, stream, peer, admission,
-        )));
+        runtime.spawn(Connection::new(core, worker, stream, peer, admission));
         return Ok(());
     }
     let stream = stream.into_std()?;
@@ -99,9 +97,7 @@ fn hand_over(
         let Ok(stream) = TcpStream::from_std(stream) else {
             return;
         };
-        runtime.spawn(connection::serve(connection::accept(
-            core, worker, stream, peer, admission,
-        )));
+        runtime.spawn(Connection::new(core, worker, stream, peer, admission));
     });
     Ok(())
 }
