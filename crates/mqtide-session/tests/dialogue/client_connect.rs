@@ -238,6 +238,18 @@ fn a_session_that_the_client_does_not_have_ends_the_connection() {
     assert_eq!(client.sends(), ["DISCONNECT 0x82"]);
 }
 
+#[test]
+fn an_mqtt_311_client_goes_on_with_a_session_whose_connack_was_lost() {
+    let mut client = Client::offline(ClientSettings::default());
+    client.dials(connect_v311(false));
+    client.sends();
+    client.session.handle_disconnected();
+    client.dials(connect_v311(false));
+    client.sends();
+    client.hears(connack(true));
+    assert!(client.session.is_online());
+}
+
 /// MQTT-3.2.2-5, MQTT-3.1.2-4
 #[test]
 fn a_lost_session_is_forgotten_here_too() {

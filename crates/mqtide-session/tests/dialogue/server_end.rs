@@ -237,3 +237,11 @@ fn an_auth_of_this_server_explains_nothing_and_so_always_fits() {
     };
     assert!(auth.reason_string.is_none() && auth.user_properties.is_empty());
 }
+
+/// MQTT-3.2.0-1
+#[test]
+fn a_connection_that_is_taken_over_before_its_connack_gets_no_packet() {
+    let mut session = accept(at(0), connect(), Acceptance::default(), None).session;
+    assert_eq!(session.take_over(), None);
+    assert!(session.poll_transmit(at(0)).is_none());
+}

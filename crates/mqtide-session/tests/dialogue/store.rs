@@ -158,6 +158,33 @@ fn a_clean_start_and_the_end_of_the_session_clear_the_store() {
 }
 
 #[test]
+fn connack_promises_a_new_session_once_the_old_one_is_durably_gone() {
+    let server = Server::with(connect(), durable());
+    let mut clean = connect();
+    clean.clean_start = true;
+    let mut server = server.reconnects_with(clean, durable());
+    let _ = server.delivers(QoS::AtMostOnce, "a");
+    assert!(!server.session.has_transmit());
+    assert!(server.sends().is_empty());
+    commit(&mut server);
+    assert_eq!(server.sends(), ["CONNACK", "PUBLISH q0 a"]);
+}
+
+#[test]
+fn an_unknown_identifier_is_answered_once_it_is_durably_unknown() {
+    let mut server = Server::with(connect(), durable());
+    let token = server.hears_publish(publish(2, 7, "a"));
+    server.completes(token);
+    commit(&mut server);
+    server.sends();
+    server.hears(pubrel(7));
+    server.hears(pubrel(7));
+    assert!(server.sends().is_empty());
+    commit(&mut server);
+    assert_eq!(server.sends(), ["PUBCOMP #7", "PUBCOMP #7 0x92"]);
+}
+
+#[test]
 fn a_client_holds_what_its_application_has_taken_over() {
     let mut settings = ClientSettings::default();
     settings.session.durable = true;
