@@ -272,7 +272,7 @@ impl Client {
             self.begun = false;
             self.transaction.push(Entry::End);
         }
-        let connect = self.terms.connect(clean_start);
+        let connect = self.terms.connect(clean_start, &mut scene.random);
         let link = scene.dial();
         self.line = Some(Line::client(link, connect.version));
         let done = self.session.handle_connected(scene.now, connect);
@@ -316,7 +316,7 @@ impl Client {
     fn handle(&mut self, event: ClientEvent, scene: &mut Scene) -> Result<(), Broken> {
         match event {
             ClientEvent::Connected(connack) => {
-                let receive_maximum = self.terms.in_force(self.terms.server_receive_maximum);
+                let receive_maximum = self.session.peer_limits().receive_maximum;
                 // MQTT 3.1 does not say whether the session is present.
                 let present = connack.session_present || self.session.in_flight() > 0;
                 self.audit.connect(receive_maximum, present);

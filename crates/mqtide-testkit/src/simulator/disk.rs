@@ -67,7 +67,7 @@ impl Disk {
             ends_at: None,
             will: None,
         };
-        let session = ServerSession::restore(now, state, terms.acceptance().settings);
+        let session = ServerSession::restore(now, state, terms.settings());
         session
             .map(Some)
             .map_err(|refused| Broken(format!("the server's state: {refused}")))

@@ -287,17 +287,19 @@ impl Server {
         line.set_version(request.connect().version);
         self.take_over(scene)?;
         self.flush(scene)?;
-        let accepted = request.accept(scene.now, self.terms.acceptance(), self.session.take());
+        let accepted = request.accept(
+            scene.now,
+            self.terms.acceptance(&mut scene.random),
+            self.session.take(),
+        );
         let (present, session) = (accepted.session_present, accepted.session);
         scene.note(|| format!("server accepts #{}, session present: {present}", line.link));
         if !present {
             self.forget_messages(scene);
         }
         self.transaction.push(Entry::Begin);
-        self.audit.connect(
-            self.terms.in_force(self.terms.client_receive_maximum),
-            present,
-        );
+        self.audit
+            .connect(session.peer_limits().receive_maximum, present);
         self.session = Some(session);
         self.line = Some(line);
         Ok(())

@@ -26,8 +26,6 @@ pub(super) struct Terms {
     pub(super) slowest_store: Duration,
     /// The longest time for which either application sits on a message.
     pub(super) slowest_application: Duration,
-    pub(super) client_receive_maximum: u16,
-    pub(super) server_receive_maximum: u16,
     client_aliases: u16,
     server_aliases: u16,
     /// Out of a hundred connections, how many begin with Clean Start.
@@ -60,8 +58,6 @@ impl Terms {
                 Duration::from_millis(50),
                 Duration::from_secs(1),
             ]),
-            client_receive_maximum: random.pick(&[1, 2, 5, 65_535]),
-            server_receive_maximum: random.pick(&[1, 2, 5, 65_535]),
             client_aliases: random.pick(&[0, 1, 3]),
             server_aliases: random.pick(&[0, 1, 3]),
             clean_starts,
@@ -75,16 +71,16 @@ impl Terms {
     }
 
     /// Queues are large enough: a message that gives way to another proves nothing here.
-    fn settings(&self) -> Settings {
+    pub(super) fn settings(&self) -> Settings {
         let mut settings = Settings::default();
         settings.queue.messages = 1_000_000;
         settings.durable = true;
         settings
     }
 
-    pub(super) fn acceptance(&self) -> Acceptance {
+    pub(super) fn acceptance(&self, random: &mut Random) -> Acceptance {
         let mut settings = self.settings();
-        settings.limits.receive_maximum = self.server_receive_maximum;
+        settings.limits.receive_maximum = random.pick(&RECEIVE_MAXIMA);
         settings.limits.topic_alias_maximum = self.server_aliases;
         Acceptance {
             settings,
@@ -92,26 +88,21 @@ impl Terms {
         }
     }
 
-    pub(super) fn connect(&self, clean_start: bool) -> Connect {
+    pub(super) fn connect(&self, clean_start: bool, random: &mut Random) -> Connect {
         let mut connect = Connect::new(self.version, "simulated");
         connect.clean_start = clean_start;
         connect.keep_alive = 30;
         if self.version == Version::V5 {
             connect.properties = Some(Box::new(ConnectProperties {
                 session_expiry_interval: Some(u32::MAX),
-                receive_maximum: NonZeroU16::new(self.client_receive_maximum),
+                receive_maximum: NonZeroU16::new(random.pick(&RECEIVE_MAXIMA)),
                 topic_alias_maximum: Some(self.client_aliases),
                 ..ConnectProperties::default()
             }));
         }
         connect
     }
-
-    /// Versions before 5.0 know no Receive Maximum.
-    pub(super) fn in_force(&self, receive_maximum: u16) -> u16 {
-        match self.version {
-            Version::V5 => receive_maximum,
-            _ => u16::MAX,
-        }
-    }
 }
+
+/// What either side may announce, anew with every connection.
+const RECEIVE_MAXIMA: [u16; 4] = [1, 2, 5, 65_535];
