@@ -77,7 +77,9 @@ impl Inbound {
     pub(crate) fn connect(&mut self, maximum: u16) {
         self.maximum = maximum;
         self.open = 0;
-        self.held.iter_mut().for_each(|held| held.counted = false);
+        for held in self.held.iter_mut() {
+            *held = Held::new(held.id, false);
+        }
     }
 
     /// The connection is gone: QoS 1 messages will come again as new ones; QoS 2 messages will be
@@ -103,7 +105,7 @@ impl Inbound {
             return self.repeated(id).map(|()| Arrival::Repeated);
         }
         self.count()?;
-        self.held.insert(Held { id, counted: true });
+        self.held.insert(Held::new(id, true));
         Ok(Arrival::New(self.exactly_once.push(id)))
     }
 
@@ -174,9 +176,20 @@ impl Inbound {
         self.held.contains(id) || self.at_least_once.contains(id)
     }
 
-    /// Whether the identifier is held for QoS 2.
-    pub(crate) fn holds(&self, id: PacketIdentifier) -> bool {
-        self.held.contains(id)
+    /// Notes a PUBREL that came before the turn of its PUBREC; false if that has had its turn.
+    pub(crate) fn release_early(&mut self, id: PacketIdentifier) -> bool {
+        if !self.exactly_once.contains(id) {
+            return false;
+        }
+        self.held.lookup(id).is_some_and(|held| {
+            held.released = true;
+            true
+        })
+    }
+
+    /// Whether PUBREL has come for the identifier already.
+    pub(crate) fn is_released(&mut self, id: PacketIdentifier) -> bool {
+        self.held.lookup(id).is_some_and(|held| held.released)
     }
 
     /// The identifiers held for QoS 2 whose messages their owner has taken over.

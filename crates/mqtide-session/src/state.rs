@@ -228,7 +228,7 @@ impl<M: Deliverable + Clone> SessionState<M> {
         }
         let mut inbound = Inbound::new();
         for id in self.held {
-            inbound.restore(Held { id, counted: false });
+            inbound.restore(Held::new(id, false));
         }
         Ok((outbound, inbound))
     }

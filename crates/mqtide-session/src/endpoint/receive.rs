@@ -168,17 +168,18 @@ impl<M: Deliverable + Clone> Endpoint<M> {
 
     fn release_pubrecs(&mut self) {
         while let Some((id, reason, answer)) = self.inbound.next_pubrec() {
-            // The peer may have ended the flow by PUBREL before it was its turn.
-            let known = self.inbound.holds(id);
             let closes = match self.refuse_held(id, reason) {
                 true => ClosesPublication::Yes,
                 false => ClosesPublication::No,
             };
-            let Some(answer) = answer.filter(|_| known && self.line == Line::Open) else {
+            let Some(answer) = answer.filter(|_| self.line == Line::Open) else {
                 continue;
             };
             let control = self.acknowledgement(AckKind::Pubrec, answer);
             self.push_durable(control, closes);
+            if self.inbound.is_released(id) {
+                self.end_flow(id);
+            }
         }
     }
 
@@ -290,6 +291,13 @@ impl<M: Deliverable + Clone> Endpoint<M> {
 
     /// `[MQTT-4.3.3-11]`
     fn receive_pubrel(&mut self, id: PacketIdentifier) {
+        // A peer that does not wait for PUBREC still gets it, and before PUBCOMP.
+        if !self.inbound.release_early(id) {
+            self.end_flow(id);
+        }
+    }
+
+    fn end_flow(&mut self, id: PacketIdentifier) {
         let Some(held) = self.inbound.forget(id) else {
             return self.push_not_found(AckKind::Pubcomp, id);
         };

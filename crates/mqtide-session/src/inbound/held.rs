@@ -15,6 +15,19 @@ pub(crate) struct Held {
     pub(crate) id: PacketIdentifier,
     /// Whether its PUBLISH came on this connection, and so counts against Receive Maximum.
     pub(crate) counted: bool,
+    /// Whether PUBREL came on this connection before it was the turn of PUBREC.
+    pub(crate) released: bool,
+}
+
+impl Held {
+    /// An identifier carried over from an earlier connection, or `counted` if its PUBLISH came on this one.
+    pub(crate) const fn new(id: PacketIdentifier, counted: bool) -> Self {
+        Self {
+            id,
+            counted,
+            released: false,
+        }
+    }
 }
 
 impl HeldIdentifiers {
@@ -76,7 +89,7 @@ mod tests {
             for (insert, number) in steps {
                 let id = PacketIdentifier::new(number).unwrap();
                 if insert {
-                    set.insert(Held { id, counted: false });
+                    set.insert(Held::new(id, false));
                     model.insert(number);
                 } else {
                     prop_assert_eq!(set.remove(id).is_some(), model.remove(&number));

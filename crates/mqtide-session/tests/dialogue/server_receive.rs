@@ -386,12 +386,15 @@ fn an_acknowledgement_carries_only_its_own_reasons() {
 }
 
 #[test]
-fn a_pubrel_before_its_turn_ends_the_flow() {
+fn a_pubrel_before_its_turn_waits_for_the_pubrec() {
     let mut server = Server::new(connect());
     let token = server.hears_publish(publish(2, 4, "a"));
     server.hears(pubrel(4));
+    assert!(server.sends().is_empty());
     server.completes(token);
-    assert_eq!(server.sends(), ["PUBCOMP #4"]);
+    assert_eq!(server.sends(), ["PUBREC #4", "PUBCOMP #4"]);
+    server.hears(pubrel(4));
+    assert_eq!(server.sends(), ["PUBCOMP #4 0x92"]);
 }
 
 #[test]
