@@ -203,7 +203,12 @@ impl<M: Deliverable + Clone> ServerSession<M> {
         {
             return Err(Refused::ReasonNotAllowed);
         }
-        Ok(self.requests.swap_remove(index))
+        let request = self.requests.swap_remove(index);
+        if self.requests.is_empty() {
+            // Sessions subscribe when they begin, and then live long.
+            self.requests = Vec::new();
+        }
+        Ok(request)
     }
 }
 
