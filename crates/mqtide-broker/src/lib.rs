@@ -1,4 +1,4 @@
-//! An MQTT 3.1, 3.1.1 and 5.0 broker as a library.
+#![doc = include_str!("../README.md")]
 
 mod admission;
 mod broker;
