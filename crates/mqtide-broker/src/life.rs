@@ -263,7 +263,7 @@ impl Core {
         };
         let until = since + self.config.limits.write_stall;
         if until <= now {
-            self.drops.note("a client does not read: connection closed");
+            self.stalls.note("a client does not read what waits for it");
             link.bell().ring(Doorbell::LEAVE);
         } else {
             state.arm(slot, until, now, worker);

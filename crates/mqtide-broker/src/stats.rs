@@ -82,6 +82,13 @@ impl Tally {
     }
 }
 
+impl Tally {
+    /// Whether there is any of it.
+    pub(crate) fn has(&self, what: Count) -> bool {
+        self.0[what as usize] > 0
+    }
+}
+
 impl Counters {
     /// Moves a turn's tally over.
     pub(crate) fn settle(&self, tally: &mut Tally) {

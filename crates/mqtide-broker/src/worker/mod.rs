@@ -16,8 +16,9 @@ pub(crate) use runtime::Runtimes;
 
 use crate::connection::Scratch;
 use crate::core::Core;
+use crate::notice::Notice;
 use crate::slot::Slot;
-use crate::stats::Counters;
+use crate::stats::{Count, Counters};
 
 /// What the connections of one thread share: the list of receivers that have something to write, the deadlines,
 /// the buffers and the counters.
@@ -35,6 +36,7 @@ pub(crate) struct Worker {
     )]
     scratches: Mutex<Vec<Box<Scratch>>>,
     pub(crate) counters: Counters,
+    drops: Notice,
 }
 
 impl Worker {
@@ -45,6 +47,7 @@ impl Worker {
             timer: timer::Timer::default(),
             scratches: Mutex::default(),
             counters: Counters::default(),
+            drops: Notice::new("messages dropped"),
         }
     }
 
@@ -74,6 +77,9 @@ impl Worker {
     /// Moves what a turn has gathered to where it is acted on.
     fn settle(&self, scratch: &mut Scratch) {
         self.flush.append(&mut scratch.dirty);
+        if scratch.tally.has(Count::PublishesDropped) {
+            self.drops.note("a queue is full, or a limit is reached");
+        }
         self.counters.settle(&mut scratch.tally);
     }
 
