@@ -33,7 +33,6 @@ pub fn decode(frame: Frame, options: impl Into<DecodeOptions>) -> Result<Packet,
 }
 
 fn decode_others(frame: &Frame, options: DecodeOptions) -> Result<Packet, DecodeError> {
-    let decode_ack = |packet: fn(Ack) -> Packet| Ack::decode(frame, options).map(packet);
     match frame.packet_type() {
         PacketType::Connect => {
             check_sender(frame.as_frame(), &options)?;
@@ -42,10 +41,10 @@ fn decode_others(frame: &Frame, options: DecodeOptions) -> Result<Packet, Decode
         }
         PacketType::Connack => Connack::decode(frame, options).map(Packet::Connack),
         PacketType::Publish => Publish::decode(frame.clone(), options).map(Packet::Publish),
-        PacketType::Puback => decode_ack(Packet::Puback),
-        PacketType::Pubrec => decode_ack(Packet::Pubrec),
-        PacketType::Pubrel => decode_ack(Packet::Pubrel),
-        PacketType::Pubcomp => decode_ack(Packet::Pubcomp),
+        PacketType::Puback => Ack::decode(frame, options).map(Packet::Puback),
+        PacketType::Pubrec => Ack::decode(frame, options).map(Packet::Pubrec),
+        PacketType::Pubrel => Ack::decode(frame, options).map(Packet::Pubrel),
+        PacketType::Pubcomp => Ack::decode(frame, options).map(Packet::Pubcomp),
         PacketType::Subscribe => Subscribe::decode(frame, options).map(Packet::Subscribe),
         PacketType::Suback => Suback::decode(frame, options).map(Packet::Suback),
         PacketType::Unsubscribe => Unsubscribe::decode(frame, options).map(Packet::Unsubscribe),
@@ -84,8 +83,6 @@ pub fn decode_ref<'a>(
     options: impl Into<DecodeOptions>,
 ) -> Result<PacketRef<'a>, DecodeError> {
     let options = options.into();
-    let decode_ack =
-        |packet: fn(AckRef<'a>) -> PacketRef<'a>| AckRef::decode(frame, options).map(packet);
     match frame.packet_type() {
         PacketType::Connect => {
             check_sender(frame, &options)?;
@@ -93,10 +90,10 @@ pub fn decode_ref<'a>(
         }
         PacketType::Connack => ConnackRef::decode(frame, options).map(PacketRef::Connack),
         PacketType::Publish => PublishRef::decode(frame, options).map(PacketRef::Publish),
-        PacketType::Puback => decode_ack(PacketRef::Puback),
-        PacketType::Pubrec => decode_ack(PacketRef::Pubrec),
-        PacketType::Pubrel => decode_ack(PacketRef::Pubrel),
-        PacketType::Pubcomp => decode_ack(PacketRef::Pubcomp),
+        PacketType::Puback => AckRef::decode(frame, options).map(PacketRef::Puback),
+        PacketType::Pubrec => AckRef::decode(frame, options).map(PacketRef::Pubrec),
+        PacketType::Pubrel => AckRef::decode(frame, options).map(PacketRef::Pubrel),
+        PacketType::Pubcomp => AckRef::decode(frame, options).map(PacketRef::Pubcomp),
         PacketType::Subscribe => SubscribeRef::decode(frame, options).map(PacketRef::Subscribe),
         PacketType::Suback => SubackRef::decode(frame, options).map(PacketRef::Suback),
         PacketType::Unsubscribe => {
@@ -169,11 +166,22 @@ fn check_sender(frame: FrameRef<'_>, options: &DecodeOptions) -> Result<(), Deco
 }
 
 /// Puts a property into a set that is made when the first property comes.
-#[inline]
+#[inline(always)]
 pub(crate) fn collect<S: PropertySet + Default>(
     set: &mut Option<Box<S>>,
     property: Property<'_>,
     owner: &Bytes,
 ) {
-    set.get_or_insert_default().set(property, owner);
+    if set.is_none() {
+        *set = Some(empty_set());
+    }
+    if let Some(set) = set {
+        set.set(property, owner);
+    }
+}
+
+/// Out of line, as it stands once per property in [`collect`].
+#[cold]
+fn empty_set<S: Default>() -> Box<S> {
+    Box::default()
 }

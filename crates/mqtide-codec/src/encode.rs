@@ -5,7 +5,7 @@ use bytes::BufMut;
 use crate::Version;
 use crate::error::EncodeError;
 use crate::packet::{Packet, PacketType};
-use crate::property::PropertySet;
+use crate::property::{Property, PropertySet, Visit};
 use crate::staged::Staged;
 use crate::wire;
 
@@ -177,7 +177,17 @@ pub(crate) fn put_block(
     }
     wire::put_variable_byte_integer(buf, len);
     if let Some(properties) = properties {
-        properties.each(|property| property.put(buf));
+        properties.each(Writer(buf));
+    }
+}
+
+/// Writes properties as they are shown to it.
+struct Writer<'s, 'b, B>(&'s mut Staged<'b, B>);
+
+impl<B: BufMut> Visit<'_> for Writer<'_, '_, B> {
+    #[inline(always)]
+    fn visit(&mut self, property: Property<'_>) {
+        property.put(self.0);
     }
 }
 

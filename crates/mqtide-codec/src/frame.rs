@@ -216,6 +216,13 @@ impl FrameHeader {
         self.length.check(Some(version), leniency)
     }
 
+    /// Whether the header is without fault in all versions; [`check`](Self::check) judges others.
+    #[inline]
+    pub(crate) const fn is_faultless(&self) -> bool {
+        self.length.is_shortest && is_faultless(self.first)
+    }
+
+    #[inline]
     fn body_of(&self, mut packet: Bytes) -> Bytes {
         packet.advance(self.header_len());
         packet
@@ -361,14 +368,40 @@ fn check_first_byte(
     version: Option<Version>,
     leniency: Leniency,
 ) -> Result<PacketType, DecodeError> {
-    // Bit n: the first byte 0x30 + n is that of a PUBLISH without fault.
-    const FAULTLESS: u16 = 0b0011_1100_0011_1111;
-    if first >> 4 == PacketType::Publish as u8 && FAULTLESS >> (first & 0x0F) & 1 != 0 {
-        return Ok(PacketType::Publish);
+    if is_faultless(first)
+        && let Some(packet_type) = PacketType::from_u8(first >> 4)
+    {
+        return Ok(packet_type);
     }
     check_any_first_byte(first, version, leniency)
 }
 
+/// Whether type and flags are without fault in all versions.
+#[inline]
+const fn is_faultless(first: u8) -> bool {
+    // By type; bit n: with flags n. AUTH is of MQTT 5.0 alone.
+    const FLAGS: [u16; 16] = [
+        0,
+        1,
+        1,
+        0b0011_1100_0011_1111,
+        1,
+        1,
+        0b100,
+        1,
+        0b100,
+        1,
+        0b100,
+        1,
+        1,
+        1,
+        1,
+        0,
+    ];
+    FLAGS[(first >> 4) as usize] >> (first & 0x0F) & 1 != 0
+}
+
+#[cold]
 fn check_any_first_byte(
     first: u8,
     version: Option<Version>,

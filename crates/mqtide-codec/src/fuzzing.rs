@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::decode::collect;
 use crate::packet::{PublishParts, PublishRef};
-use crate::property::{PropertiesRef, PropertySet};
+use crate::property::{PropertiesRef, Property, PropertySet};
 use crate::text::Text;
 use crate::{
     DecodeError, DecodeOptions, Delivery, Frame, FrameRef, Framer, Leniency, Packet, PacketRef,
@@ -299,7 +299,10 @@ fn compare_paths(frame: FrameRef<'_>, options: DecodeOptions) {
         .is_ok()
         && let Some(plain) = PublishRef::parse_plain(frame, &options)
     {
-        assert_eq!(PublishRef::parse_any(frame, &options, |_| {}), Ok(plain));
+        assert_eq!(
+            PublishRef::parse_any(frame, &options, |_: Property<'_>| {}),
+            Ok(plain)
+        );
     }
 }
 
@@ -400,7 +403,7 @@ fn compare_publish_properties(a: &Publish, b: &PublishRef<'_>) {
     let alias = usize::from(b.topic.alias().is_some());
     let mut own = 0;
     if let Some(properties) = a.properties.as_deref() {
-        properties.each(|_| own += 1);
+        properties.each(|_: Property<'_>| own += 1);
     }
     assert_eq!(listed, own + alias);
     assert_eq!(

@@ -52,6 +52,32 @@ impl<'b, B: BufMut> Staged<'b, B> {
         }
     }
 
+    /// Binary data or text: its length in two bytes, then itself.
+    #[inline]
+    pub(crate) fn put_binary(&mut self, bytes: &[u8]) {
+        let len = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
+        let end = self.len + len.len() + bytes.len();
+        if let Some(space) = self.bytes.get_mut(self.len..end)
+            && let Some((front, back)) = space.split_first_chunk_mut()
+        {
+            *front = len;
+            back.copy_from_slice(bytes);
+            self.len = end;
+        } else {
+            self.put_slice(&len);
+            self.put_slice(bytes);
+        }
+    }
+
+    /// Passes on what was gathered, and the last piece behind it.
+    #[inline]
+    pub(crate) fn finish(mut self, last: &[u8]) {
+        self.put_slice(last);
+        if self.len > 0 {
+            self.flush();
+        }
+    }
+
     /// Passes on what was gathered.
     #[inline]
     pub(crate) fn flush(&mut self) {

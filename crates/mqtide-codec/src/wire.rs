@@ -232,8 +232,7 @@ pub(crate) fn text_len(text: &[u8], field: Field) -> Result<usize, EncodeError> 
 /// Writes binary data whose length was checked by [`binary_len`].
 #[inline]
 pub(crate) fn put_binary(buf: &mut Staged<'_, impl BufMut>, bytes: &[u8]) {
-    buf.put_u16(u16::try_from(bytes.len()).unwrap_or(u16::MAX));
-    buf.put_slice(bytes);
+    buf.put_binary(bytes);
 }
 
 /// Writes a variable byte integer of at most [`MAX_VARIABLE_BYTE_INTEGER`].

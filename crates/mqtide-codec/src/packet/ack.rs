@@ -83,12 +83,40 @@ impl<'a> AckRef<'a> {
         frame: FrameRef<'a>,
         options: impl Into<DecodeOptions>,
     ) -> Result<Self, DecodeError> {
-        parse(frame, &options.into(), |_| {})
+        match Self::parse_plain(frame) {
+            Some(ack) => Ok(ack),
+            None => parse(frame, &options.into(), |_| {}),
+        }
+    }
+
+    /// What nearly all acknowledgements are: an identifier alone, the same in all versions. What is
+    /// otherwise, or wrong, is for [`parse`].
+    #[inline]
+    fn parse_plain(frame: FrameRef<'a>) -> Option<Self> {
+        let &[high, low] = frame.body() else {
+            return None;
+        };
+        if !frame.header().is_faultless() || !is_ack(frame.packet_type()) {
+            return None;
+        }
+        Some(Self {
+            packet_identifier: PacketIdentifier::new(u16::from_be_bytes([high, low]))?,
+            reason: ReasonCode::Success,
+            properties: PropertiesRef::default(),
+        })
     }
 }
 
 impl Ack {
+    #[inline]
     pub(crate) fn decode(frame: &Frame, options: DecodeOptions) -> Result<Self, DecodeError> {
+        match AckRef::parse_plain(frame.as_frame()) {
+            Some(ack) => Ok(Self::new(ack.packet_identifier)),
+            None => Self::decode_any(frame, options),
+        }
+    }
+
+    fn decode_any(frame: &Frame, options: DecodeOptions) -> Result<Self, DecodeError> {
         let mut properties = None;
         let ack = parse(frame.as_frame(), &options, |property| {
             collect(&mut properties, property, frame.body());
@@ -101,7 +129,6 @@ impl Ack {
     }
 }
 
-#[inline]
 fn parse<'a>(
     frame: FrameRef<'a>,
     options: &DecodeOptions,
@@ -220,7 +247,20 @@ impl Ack {
         version: Version,
         buf: &mut impl BufMut,
     ) -> Result<usize, EncodeError> {
+        if self.reason == ReasonCode::Success && self.properties.is_none() && is_ack(packet) {
+            return self.put_plain(packet, buf);
+        }
         encode::put_packet(&TypedAck { ack: self, packet }, version, buf)
+    }
+
+    /// What nearly all acknowledgements are: an identifier alone, the same in all versions.
+    #[inline]
+    fn put_plain(&self, packet: PacketType, buf: &mut impl BufMut) -> Result<usize, EncodeError> {
+        let [high, low] = self.packet_identifier.as_u16().to_be_bytes();
+        let bytes = [encode::first_byte(packet), 2, high, low];
+        encode::check_room(buf, bytes.len())?;
+        buf.put_slice(&bytes);
+        Ok(bytes.len())
     }
 }
 

@@ -10,7 +10,7 @@ use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
 use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
-use crate::property::{Owned, Place, PropertiesRef, Property, PropertySet};
+use crate::property::{Owned, Place, PropertiesRef, Property, PropertySet, Visit};
 use crate::staged::Staged;
 use crate::text::Text;
 use crate::wire::fail;
@@ -131,18 +131,18 @@ impl PropertySet for Auth {
         }
     }
 
-    fn each(&self, mut visit: impl FnMut(Property<'_>)) {
-        visit(Property::AuthenticationMethod(
+    fn each(&self, mut visitor: impl for<'a> Visit<'a>) {
+        visitor.visit(Property::AuthenticationMethod(
             self.authentication_method.borrow(),
         ));
         if let Some(data) = &self.authentication_data {
-            visit(Property::AuthenticationData(data));
+            visitor.visit(Property::AuthenticationData(data));
         }
         if let Some(text) = &self.reason_string {
-            visit(Property::ReasonString(text.borrow()));
+            visitor.visit(Property::ReasonString(text.borrow()));
         }
         for (name, value) in &self.user_properties {
-            visit(Property::UserProperty((name.borrow(), value.borrow())));
+            visitor.visit(Property::UserProperty((name.borrow(), value.borrow())));
         }
     }
 }

@@ -72,11 +72,12 @@ impl<'a> ConnectRef<'a> {
             let (rest, flags) = Flags::parse(rest, version)?;
             let (rest, keep_alive) = wire::two_bytes(rest, Field::KeepAlive)?;
             let (mut has_method, mut has_data) = (false, false);
-            let (rest, block) = parse_block(rest, Place::Connect, &options, |property| {
-                has_method |= matches!(property, Property::AuthenticationMethod(_));
-                has_data |= matches!(property, Property::AuthenticationData(_));
-                visit(property);
-            })?;
+            let (rest, block) =
+                parse_block(rest, Place::Connect, &options, |property: Property<'a>| {
+                    has_method |= matches!(property, Property::AuthenticationMethod(_));
+                    has_data |= matches!(property, Property::AuthenticationData(_));
+                    visit(property);
+                })?;
             if has_data && !has_method {
                 let kind = DecodeErrorKind::MissingAuthenticationMethod;
                 return fail(kind, Field::AuthenticationData, rest);

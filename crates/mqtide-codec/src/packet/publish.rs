@@ -15,7 +15,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::frame::Frame;
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
-use crate::property::{Property, PropertySet, property_set};
+use crate::property::{Property, PropertySet, Visit, property_set};
 use crate::staged::Staged;
 use crate::wire;
 use crate::{PacketIdentifier, QoS, SubscriptionIdentifier, TopicAlias, UserProperties, Version};
@@ -241,12 +241,12 @@ impl Publish {
     }
 
     fn decode_any(frame: Frame, options: &DecodeOptions) -> Result<Self, DecodeError> {
-        let mut properties = None;
-        let publish = PublishRef::parse(frame.as_frame(), options, |property| {
-            if !matches!(property, Property::TopicAlias(_)) {
-                collect(&mut properties, property, frame.body());
-            }
-        })?;
+        let mut collected = Collected {
+            properties: None,
+            owner: frame.body(),
+        };
+        let publish = PublishRef::parse(frame.as_frame(), options, &mut collected)?;
+        let properties = collected.properties;
         let topic = match publish.topic {
             PublishTopicRef::Named { name, alias } => PublishTopic::Named {
                 name: name.to_topic_name_in(frame.body()),
@@ -280,7 +280,9 @@ impl Publish {
         let lengths = self.lengths(version)?;
         let len = lengths.packet()? - self.payload.len();
         encode::check_room(buf, len)?;
-        self.put_head(version, lengths, buf);
+        let mut staged = Staged::new(buf);
+        self.put_head(version, lengths, &mut staged);
+        staged.flush();
         Ok(len)
     }
 
@@ -304,8 +306,9 @@ impl Publish {
         let lengths = self.lengths(version)?;
         let len = lengths.packet()?;
         encode::check_room(buf, len)?;
-        self.put_head(version, lengths, buf);
-        buf.put_slice(&self.payload);
+        let mut staged = Staged::new(buf);
+        self.put_head(version, lengths, &mut staged);
+        staged.finish(&self.payload);
         Ok(len)
     }
 
@@ -322,7 +325,7 @@ impl Publish {
     }
 
     #[inline]
-    fn put_head(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
+    fn put_head(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
         self.head().put(version, lengths, buf);
         if lengths.properties > 0 && version.has_properties() {
             self.put_properties(buf);
@@ -330,23 +333,57 @@ impl Publish {
     }
 
     /// Writes the properties in the order of their identifiers, with the topic alias in its place.
-    fn put_properties(&self, buf: &mut impl BufMut) {
-        let mut buf = Staged::new(buf);
-        let mut alias = self.topic.alias().map(Property::TopicAlias);
+    fn put_properties(&self, buf: &mut Staged<'_, impl BufMut>) {
+        let mut writer = Writer {
+            alias: self.topic.alias(),
+            buf,
+        };
         if let Some(properties) = self.properties.as_deref() {
-            properties.each(|property| {
-                if matches!(property, Property::UserProperty(_))
-                    && let Some(alias) = alias.take()
-                {
-                    alias.put(&mut buf);
-                }
-                property.put(&mut buf);
-            });
+            properties.each(&mut writer);
         }
-        if let Some(alias) = alias {
-            alias.put(&mut buf);
+        writer.put_alias();
+    }
+}
+
+/// Writes properties as they are shown to it, with a topic alias in its place.
+struct Writer<'s, 'b, B> {
+    /// Not written so far.
+    alias: Option<TopicAlias>,
+    buf: &'s mut Staged<'b, B>,
+}
+
+impl<B: BufMut> Writer<'_, '_, B> {
+    #[inline]
+    fn put_alias(&mut self) {
+        if let Some(alias) = self.alias.take() {
+            Property::TopicAlias(alias).put(self.buf);
         }
-        buf.flush();
+    }
+}
+
+impl<B: BufMut> Visit<'_> for &mut Writer<'_, '_, B> {
+    #[inline(always)]
+    fn visit(&mut self, property: Property<'_>) {
+        if matches!(property, Property::UserProperty(_)) {
+            self.put_alias();
+        }
+        property.put(self.buf);
+    }
+}
+
+/// Keeps properties as they are shown to it.
+struct Collected<'a> {
+    properties: Option<Box<PublishProperties>>,
+    owner: &'a Bytes,
+}
+
+impl Visit<'_> for &mut Collected<'_> {
+    #[inline(always)]
+    fn visit(&mut self, property: Property<'_>) {
+        // The alias is part of the topic.
+        if !matches!(property, Property::TopicAlias(_)) {
+            collect(&mut self.properties, property, self.owner);
+        }
     }
 }
 

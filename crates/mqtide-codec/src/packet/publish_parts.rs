@@ -82,8 +82,9 @@ impl<'a> PublishParts<'a> {
         let lengths = self.lengths(version)?;
         let len = lengths.packet()?;
         encode::check_room(buf, len)?;
-        self.put_head(version, lengths, buf);
-        buf.put_slice(self.payload);
+        let mut staged = Staged::new(buf);
+        self.put_head(version, lengths, &mut staged);
+        staged.finish(self.payload);
         Ok(len)
     }
 
@@ -102,7 +103,9 @@ impl<'a> PublishParts<'a> {
         let lengths = self.lengths(version)?;
         let len = lengths.packet()? - self.payload.len();
         encode::check_room(buf, len)?;
-        self.put_head(version, lengths, buf);
+        let mut staged = Staged::new(buf);
+        self.put_head(version, lengths, &mut staged);
+        staged.flush();
         Ok(len)
     }
 
@@ -117,14 +120,12 @@ impl<'a> PublishParts<'a> {
     }
 
     #[inline]
-    fn put_head(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
+    fn put_head(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
         self.head().put(version, lengths, buf);
         if lengths.properties > self.forwarded.len() {
-            let mut staged = Staged::new(buf);
-            self.each_local(|property| property.put(&mut staged));
-            staged.put_slice(self.forwarded);
-            staged.flush();
-        } else if lengths.properties > 0 {
+            self.each_local(|property| property.put(buf));
+        }
+        if lengths.properties > 0 {
             buf.put_slice(self.forwarded);
         }
     }
@@ -206,35 +207,22 @@ impl<'a> Head<'a> {
         if self.alias.is_some() { 3 } else { 0 }
     }
 
-    /// Writes fixed header, topic name, packet identifier and the length of the properties. What
-    /// stands between longer fields is gathered first, as each call to the buffer has its price.
+    /// Writes fixed header, topic name, packet identifier and the length of the properties.
     #[inline]
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "a topic name has at most 65,535 bytes"
-    )]
-    pub(crate) fn put(&self, version: Version, lengths: Lengths, buf: &mut impl BufMut) {
-        let ([a, b, c, d], len) = wire::variable_byte_integer_bytes(lengths.remaining);
-        let [high, low] = (self.topic.len() as u16).to_be_bytes();
-        match len {
-            1 => buf.put_slice(&[self.first, a, high, low]),
-            2 => buf.put_slice(&[self.first, a, b, high, low]),
-            3 => buf.put_slice(&[self.first, a, b, c, high, low]),
-            _ => buf.put_slice(&[self.first, a, b, c, d, high, low]),
+    pub(crate) fn put(
+        &self,
+        version: Version,
+        lengths: Lengths,
+        buf: &mut Staged<'_, impl BufMut>,
+    ) {
+        buf.put_u8(self.first);
+        wire::put_variable_byte_integer(buf, lengths.remaining);
+        buf.put_binary(self.topic);
+        if let Some(id) = self.packet_identifier {
+            buf.put_u16(id.as_u16());
         }
-        buf.put_slice(self.topic);
-        let id = self.packet_identifier.map(|id| id.as_u16().to_be_bytes());
-        match (id, version.has_properties()) {
-            (Some(id), false) => buf.put_slice(&id),
-            (None, false) => {}
-            (Some([high, low]), true) if lengths.properties == 0 => buf.put_slice(&[high, low, 0]),
-            (id, true) => {
-                if let Some(id) = id {
-                    buf.put_slice(&id);
-                }
-                let (bytes, len) = wire::variable_byte_integer_bytes(lengths.properties);
-                buf.put_slice(&bytes[..len]);
-            }
+        if version.has_properties() {
+            wire::put_variable_byte_integer(buf, lengths.properties);
         }
     }
 }

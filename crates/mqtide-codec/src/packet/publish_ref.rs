@@ -10,7 +10,7 @@ use crate::error::{DecodeError, DecodeErrorKind, Field};
 use crate::frame::{FrameHeader, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
-use crate::property::{Place, Properties, PropertiesRef, Property, parse_block};
+use crate::property::{Place, Properties, PropertiesRef, Property, Visit, parse_block};
 use crate::wire::{self, Parsed, fail};
 use crate::{PacketIdentifier, QoS, TopicAlias};
 
@@ -46,12 +46,12 @@ impl<'a> PublishRef<'a> {
         Self::parse(frame, &options.into(), |_| {})
     }
 
-    /// Reads a PUBLISH and shows each property to `visit`.
+    /// Reads a PUBLISH and shows each property to `visitor`.
     #[inline]
     pub(crate) fn parse(
         frame: FrameRef<'a>,
         options: &DecodeOptions,
-        visit: impl FnMut(Property<'a>),
+        visitor: impl Visit<'a>,
     ) -> Result<Self, DecodeError> {
         if frame.packet_type() != PacketType::Publish {
             let kind = DecodeErrorKind::InvalidHeaderFlags;
@@ -60,7 +60,7 @@ impl<'a> PublishRef<'a> {
         frame.header().check(options.version, options.leniency)?;
         match Self::parse_plain(frame, options) {
             Some(publish) => Ok(publish),
-            None => Self::parse_any(frame, options, visit),
+            None => Self::parse_any(frame, options, visitor),
         }
     }
 
@@ -82,7 +82,7 @@ impl<'a> PublishRef<'a> {
     pub(crate) fn parse_any(
         frame: FrameRef<'a>,
         options: &DecodeOptions,
-        mut visit: impl FnMut(Property<'a>),
+        visitor: impl Visit<'a>,
     ) -> Result<Self, DecodeError> {
         parse_frame(frame, options, |body| {
             let (rest, name) = topic(body)?;
@@ -90,14 +90,17 @@ impl<'a> PublishRef<'a> {
                 0 => (rest, None),
                 _ => packet_identifier(rest).map(|(rest, id)| (rest, Some(id)))?,
             };
-            let (mut alias, mut properties) = (None, PublishPropertiesRef::default());
-            let (payload, block) = parse_block(rest, Place::Publish, options, |property| {
-                if let Property::TopicAlias(number) = property {
-                    alias = Some(number);
-                }
-                properties.note(property);
-                visit(property);
-            })?;
+            let mut noted = Noted {
+                alias: None,
+                properties: PublishPropertiesRef::default(),
+                visitor,
+            };
+            let (payload, block) = parse_block(rest, Place::Publish, options, &mut noted)?;
+            let Noted {
+                alias,
+                mut properties,
+                ..
+            } = noted;
             properties.all = PropertiesRef::new(block);
             let topic = match (name, alias) {
                 (Some(name), alias) => PublishTopicRef::Named { name, alias },
@@ -113,6 +116,24 @@ impl<'a> PublishRef<'a> {
             };
             Ok((&[], publish))
         })
+    }
+}
+
+/// Notes what the borrowed form knows of its properties, and shows them to another visitor.
+struct Noted<'a, V> {
+    alias: Option<TopicAlias>,
+    properties: PublishPropertiesRef<'a>,
+    visitor: V,
+}
+
+impl<'a, V: Visit<'a>> Visit<'a> for &mut Noted<'a, V> {
+    #[inline(always)]
+    fn visit(&mut self, property: Property<'a>) {
+        if let Property::TopicAlias(number) = property {
+            self.alias = Some(number);
+        }
+        self.properties.note(property);
+        self.visitor.visit(property);
     }
 }
 
@@ -259,6 +280,7 @@ pub struct PublishPropertiesRef<'a> {
 
 impl<'a> PublishPropertiesRef<'a> {
     /// Takes note of a property of the block.
+    #[inline(always)]
     fn note(&mut self, property: Property<'a>) {
         if let Property::MessageExpiryInterval(seconds) = property {
             self.message_expiry_interval = Some(seconds);

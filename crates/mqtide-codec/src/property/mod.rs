@@ -44,18 +44,26 @@ macro_rules! properties {
                 }
             }
 
-            /// Reads the value of the property with this identifier.
+            /// Reads the value of the property with this identifier and shows it. Each kind has an arm
+            /// of its own up to the end, so that a visitor which is inlined knows what it sees.
             #[inline(always)]
-            fn parse_value(id: u8, input: &'a [u8]) -> Parsed<'a, Self> {
+            fn parse_value(
+                id: u8,
+                input: &'a [u8],
+                visitor: &mut impl Visit<'a>,
+            ) -> Parsed<'a, ()> {
                 match id {
-                    $($id => <$value>::parse(input, Field::$name)
-                        .map(|(rest, value)| (rest, Self::$name(value))),)*
+                    $($id => {
+                        let (rest, value) = <$value>::parse(input, Field::$name)?;
+                        visitor.visit(Self::$name(value));
+                        Ok((rest, ()))
+                    })*
                     _ => fail(DecodeErrorKind::UnknownProperty, Field::PropertyIdentifier, input),
                 }
             }
 
             /// Bytes on the wire with the identifier, if the value can be written.
-            #[inline]
+            #[inline(always)]
             pub(crate) fn encoded_len(&self) -> Result<usize, EncodeError> {
                 match self {
                     $(Self::$name(value) => Ok(1 + value.len(Field::$name)?),)*
@@ -63,7 +71,7 @@ macro_rules! properties {
             }
 
             /// Writes identifier and value.
-            #[inline]
+            #[inline(always)]
             pub(crate) fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
                 match self {
                     $(Self::$name(value) => {
@@ -131,6 +139,19 @@ properties! {
     0x2A SharedSubscriptionAvailable(bool) [Connack],
 }
 
+/// Is shown properties one by one: a closure, or, where speed counts, a type whose method is inlined
+/// where the kind of the property is known.
+pub(crate) trait Visit<'a> {
+    fn visit(&mut self, property: Property<'a>);
+}
+
+impl<'a, F: FnMut(Property<'a>)> Visit<'a> for F {
+    #[inline]
+    fn visit(&mut self, property: Property<'a>) {
+        self(property);
+    }
+}
+
 /// Where a property block stands. PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK allow the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -170,14 +191,14 @@ const SESSION_EXPIRY_INTERVAL: u8 = 0x11;
 const SERVER_REFERENCE: u8 = 0x1C;
 const USER_PROPERTY: u8 = 0x26;
 
-/// Reads a property length and the properties, and shows each to `visit`. The result is the block
+/// Reads a property length and the properties, and shows each to `visitor`. The result is the block
 /// without its length. Versions without properties have no block at all.
 #[inline]
 pub(crate) fn parse_block<'a>(
     input: &'a [u8],
     place: Place,
     options: &DecodeOptions,
-    mut visit: impl FnMut(Property<'a>),
+    mut visitor: impl Visit<'a>,
 ) -> Parsed<'a, &'a [u8]> {
     if !options.version.has_properties() {
         return Ok((input, &[]));
@@ -185,7 +206,7 @@ pub(crate) fn parse_block<'a>(
     let (input, len) = wire::variable_byte_integer(input, Field::PropertyLength)?;
     let (rest, block) = wire::slice(input, len as usize, Field::PropertyLength)?;
     if !block.is_empty() {
-        parse_properties(block, place, options, &mut visit)?;
+        parse_properties(block, place, options, &mut visitor)?;
     }
     Ok((rest, block))
 }
@@ -195,7 +216,7 @@ fn parse_properties<'a>(
     block: &'a [u8],
     place: Place,
     options: &DecodeOptions,
-    visit: &mut impl FnMut(Property<'a>),
+    visitor: &mut impl Visit<'a>,
 ) -> Result<(), nom::Err<Fault>> {
     let (allowed, forbidden) = (place.allowed(), place.forbidden(options));
     let mut once = 0u64;
@@ -211,8 +232,7 @@ fn parse_properties<'a>(
             clippy::cast_possible_truncation,
             reason = "allowed identifiers are below 64"
         )]
-        let (after, property) = Property::parse_value(id as u8, value)?;
-        visit(property);
+        let (after, ()) = Property::parse_value(id as u8, value, visitor)?;
         rest = after;
     }
     Ok(())
@@ -281,9 +301,11 @@ impl<'a> Properties<'a> {
         let start = self.rest;
         let (&id, value) = start.split_first()?;
         // The block was checked before, so this does not fail.
-        let (rest, property) = Property::parse_value(id, value).ok()?;
+        let mut property = None;
+        let mut found = |found: Property<'a>| property = Some(found);
+        let (rest, ()) = Property::parse_value(id, value, &mut found).ok()?;
         self.rest = rest;
-        Some((property, &start[..start.len() - rest.len()]))
+        Some((property?, &start[..start.len() - rest.len()]))
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use mqtide_topic::{TopicName, TopicNameRef};
 
-use super::Property;
+use super::{Property, Visit};
 use crate::error::EncodeError;
 use crate::packet::PayloadFormat;
 use crate::text::Text;
@@ -93,18 +93,39 @@ pub(crate) trait PropertySet {
     fn set(&mut self, property: Property<'_>, owner: &Bytes);
 
     /// Shows all properties in the order in which they are written.
-    fn each(&self, visit: impl FnMut(Property<'_>));
+    fn each(&self, visitor: impl for<'a> Visit<'a>);
 
     /// Bytes of all properties, without the length in front, if they can be written.
     #[inline]
     fn encoded_len(&self) -> Result<usize, EncodeError> {
-        let mut total = Ok(0);
-        self.each(|property| {
-            if let Ok(so_far) = total {
-                total = property.encoded_len().map(|len| so_far + len);
+        let mut measured = Measured {
+            len: 0,
+            fault: None,
+        };
+        self.each(&mut measured);
+        match measured.fault {
+            None => Ok(measured.len),
+            Some(fault) => Err(fault),
+        }
+    }
+}
+
+/// Adds up the bytes of properties.
+struct Measured {
+    len: usize,
+    /// The first, if any.
+    fault: Option<EncodeError>,
+}
+
+impl Visit<'_> for &mut Measured {
+    #[inline(always)]
+    fn visit(&mut self, property: Property<'_>) {
+        match property.encoded_len() {
+            Ok(len) => self.len += len,
+            Err(fault) => {
+                self.fault.get_or_insert(fault);
             }
-        });
-        total
+        }
     }
 }
 
@@ -113,7 +134,7 @@ pub(crate) trait PropertySet {
 macro_rules! property_set {
     ($set:ident { $($kind:ident $field:ident: $variant:ident,)* }) => {
         impl $crate::property::PropertySet for $set {
-            #[inline]
+            #[inline(always)]
             fn set(
                 &mut self,
                 property: $crate::property::Property<'_>,
@@ -128,8 +149,8 @@ macro_rules! property_set {
             }
 
             #[inline]
-            fn each(&self, mut visit: impl FnMut($crate::property::Property<'_>)) {
-                $(property_set!(@each $kind self.$field, visit, $variant);)*
+            fn each(&self, mut visitor: impl for<'a> $crate::property::Visit<'a>) {
+                $(property_set!(@each $kind self.$field, visitor, $variant);)*
             }
         }
     };
@@ -145,22 +166,22 @@ macro_rules! property_set {
             $crate::wire::share_text($owner, $value.1),
         )
     };
-    (@each one $field:expr, $visit:ident, $variant:ident) => {
+    (@each one $field:expr, $visitor:ident, $variant:ident) => {
         if let Some(value) = &$field {
             let value = $crate::property::Owned::borrow(value);
-            $visit($crate::property::Property::$variant(value));
+            $visitor.visit($crate::property::Property::$variant(value));
         }
     };
-    (@each many $field:expr, $visit:ident, $variant:ident) => {
+    (@each many $field:expr, $visitor:ident, $variant:ident) => {
         for value in &$field {
             let value = $crate::property::Owned::borrow(value);
-            $visit($crate::property::Property::$variant(value));
+            $visitor.visit($crate::property::Property::$variant(value));
         }
     };
-    (@each pairs $field:expr, $visit:ident, $variant:ident) => {
+    (@each pairs $field:expr, $visitor:ident, $variant:ident) => {
         for (name, value) in &$field {
             let pair = ($crate::property::Owned::borrow(name), $crate::property::Owned::borrow(value));
-            $visit($crate::property::Property::$variant(pair));
+            $visitor.visit($crate::property::Property::$variant(pair));
         }
     };
 }

@@ -25,10 +25,12 @@ impl<'a> Value<'a> for u16 {
         wire::two_bytes(input, field)
     }
 
+    #[inline]
     fn len(&self, _: Field) -> Result<usize, EncodeError> {
         Ok(2)
     }
 
+    #[inline]
     fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u16(*self);
     }
@@ -40,10 +42,12 @@ impl<'a> Value<'a> for u32 {
         wire::four_bytes(input, field)
     }
 
+    #[inline]
     fn len(&self, _: Field) -> Result<usize, EncodeError> {
         Ok(4)
     }
 
+    #[inline]
     fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u32(*self);
     }
@@ -59,10 +63,12 @@ impl<'a> Value<'a> for bool {
         }
     }
 
+    #[inline]
     fn len(&self, _: Field) -> Result<usize, EncodeError> {
         Ok(1)
     }
 
+    #[inline]
     fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u8((*self).into());
     }
@@ -81,10 +87,12 @@ impl<'a> Value<'a> for PayloadFormat {
         })
     }
 
+    #[inline]
     fn len(&self, _: Field) -> Result<usize, EncodeError> {
         Ok(1)
     }
 
+    #[inline]
     fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u8(*self as u8);
     }
@@ -104,6 +112,7 @@ impl<'a> Value<'a> for QoS {
         })
     }
 
+    #[inline]
     fn len(&self, field: Field) -> Result<usize, EncodeError> {
         match self {
             Self::ExactlyOnce => Err(EncodeError::InvalidValue(field)),
@@ -111,6 +120,7 @@ impl<'a> Value<'a> for QoS {
         }
     }
 
+    #[inline]
     fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u8(self.bits());
     }
@@ -126,10 +136,12 @@ impl<'a> Value<'a> for NonZeroU16 {
         }
     }
 
+    #[inline]
     fn len(&self, _: Field) -> Result<usize, EncodeError> {
         Ok(2)
     }
 
+    #[inline]
     fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u16(self.get());
     }
@@ -145,10 +157,12 @@ impl<'a> Value<'a> for NonZeroU32 {
         }
     }
 
+    #[inline]
     fn len(&self, _: Field) -> Result<usize, EncodeError> {
         Ok(4)
     }
 
+    #[inline]
     fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u32(self.get());
     }
@@ -164,10 +178,12 @@ impl<'a> Value<'a> for TopicAlias {
         }
     }
 
+    #[inline]
     fn len(&self, _: Field) -> Result<usize, EncodeError> {
         Ok(2)
     }
 
+    #[inline]
     fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         buf.put_u16(self.as_u16());
     }
@@ -183,10 +199,12 @@ impl<'a> Value<'a> for SubscriptionIdentifier {
         }
     }
 
+    #[inline]
     fn len(&self, _: Field) -> Result<usize, EncodeError> {
         Ok(wire::variable_byte_integer_len(self.as_u32() as usize))
     }
 
+    #[inline]
     fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         wire::put_variable_byte_integer(buf, self.as_u32() as usize);
     }
@@ -198,10 +216,12 @@ impl<'a> Value<'a> for Text<'a> {
         wire::text(input, field)
     }
 
+    #[inline]
     fn len(&self, field: Field) -> Result<usize, EncodeError> {
         wire::text_len(self.as_bytes(), field)
     }
 
+    #[inline]
     fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         wire::put_binary(buf, self.as_bytes());
     }
@@ -215,10 +235,12 @@ impl<'a> Value<'a> for (Text<'a>, Text<'a>) {
         Ok((rest, (name, value)))
     }
 
+    #[inline]
     fn len(&self, field: Field) -> Result<usize, EncodeError> {
         Ok(self.0.len(field)? + self.1.len(field)?)
     }
 
+    #[inline]
     fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         self.0.put(buf);
         self.1.put(buf);
@@ -231,10 +253,12 @@ impl<'a> Value<'a> for &'a [u8] {
         wire::binary(input, field)
     }
 
+    #[inline]
     fn len(&self, field: Field) -> Result<usize, EncodeError> {
         wire::binary_len(self, field)
     }
 
+    #[inline]
     fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         wire::put_binary(buf, self);
     }
@@ -247,10 +271,12 @@ impl<'a> Value<'a> for TopicNameRef<'a> {
         wire::topic_name(input, field, DecodeErrorKind::InvalidValue)
     }
 
+    #[inline]
     fn len(&self, _: Field) -> Result<usize, EncodeError> {
         Ok(2 + self.as_str().len())
     }
 
+    #[inline]
     fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
         wire::put_binary(buf, self.as_str().as_bytes());
     }
