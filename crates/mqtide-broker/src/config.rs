@@ -20,7 +20,7 @@ pub struct Config {
     /// Where to listen. Default: nowhere, which is a broker for in-process clients alone.
     pub listeners: Vec<ListenAddress>,
     /// How many worker threads serve connections ([`Flavour::Pinned`](crate::Flavour::Pinned) only).
-    /// Default: `None`, one per available core.
+    /// Default: `None`, one for every two available cores.
     pub workers: Option<NonZeroUsize>,
     /// Whether clients without credentials are let in on every listener. Default: `false`, which lets them in
     /// only through listeners bound to a loopback address. An authenticator

@@ -30,9 +30,7 @@ impl Runtimes {
         flavour: Flavour,
         workers: Option<NonZeroUsize>,
     ) -> Result<Self, BrokerError> {
-        let workers = workers
-            .or_else(|| thread::available_parallelism().ok())
-            .map_or(1, NonZeroUsize::get);
+        let workers = workers.map_or_else(default_workers, NonZeroUsize::get);
         match flavour {
             Flavour::Pinned => Self::pinned(workers).map_err(BrokerError::Worker),
             Flavour::Ambient => {
@@ -83,6 +81,12 @@ impl Runtimes {
         }
         Ok(runtimes)
     }
+}
+
+/// One worker for every two cores: the other half of the machine has the kernel's share of the network to do, and
+/// fewer workers find more to do whenever they wake up.
+fn default_workers() -> usize {
+    thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub(crate) struct BrokerArgs {
     /// Let clients in without credentials on every listener; without it, on loopback addresses only.
     #[arg(long)]
     allow_anonymous: bool,
-    /// Worker threads [default: one per core].
+    /// Worker threads [default: one for every two cores].
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
     /// How connections are spread over threads.
