@@ -2,8 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 use mqtide_codec::{
-    Ack, AckRef, DecodeError, DecodeOptions, Disconnect, FrameRef, Framer, Packet,
-    PacketIdentifier, PacketType, PublishRef, QoS, ReasonCode, Sender, Version, decode,
+    Ack, AckRef, DecodeError, DecodeOptions, Disconnect, FrameRef, Framer, Packet, PacketType,
+    PublishRef, ReasonCode, Sender, Version, decode,
 };
 use mqtide_session::{Instant, ServerEvent, ServerSession, Violation};
 use mqtide_topic::{TopicLimits, TopicNameRef};
@@ -24,15 +24,6 @@ pub(crate) struct Input {
     options: DecodeOptions,
 }
 
-/// How far the packets of a turn have been taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
-    /// As far as they are complete.
-    Done,
-    /// The next one comes after what has been taken in has been done.
-    Waits,
-}
-
 /// Why a connection has to end.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -49,8 +40,6 @@ pub(crate) struct Intake<'a> {
     pub(crate) session: &'a mut ServerSession<Publication>,
     pub(crate) extras: &'a mut Option<Box<Extras>>,
     pub(crate) events: &'a mut Vec<Event>,
-    /// Whether there is a message of QoS 2 among them.
-    pub(crate) has_exactly_once: bool,
     pub(crate) pool: &'a mut Pool,
     pub(crate) properties: &'a mut Vec<u8>,
     pub(crate) tally: &'a mut Tally,
@@ -69,43 +58,32 @@ impl Input {
         }
     }
 
-    /// Takes in the complete packets in `bytes`, up to one that has to wait; returns what is left.
+    /// Takes in all complete packets in `bytes`; returns what is left.
     pub(crate) fn take_in<'b>(
         &mut self,
         mut bytes: &'b [u8],
         intake: &mut Intake<'_>,
-    ) -> Result<(&'b [u8], Progress), Fault> {
-        loop {
-            if intake.must_wait(bytes) {
-                return Ok((bytes, Progress::Waits));
-            }
-            let next = self.framer.next_frame_ref(bytes).map_err(Fault::Decode)?;
-            let Some((frame, rest)) = next else {
-                return Ok((bytes, Progress::Done));
-            };
+    ) -> Result<&'b [u8], Fault> {
+        while let Some((frame, rest)) = self.framer.next_frame_ref(bytes).map_err(Fault::Decode)? {
             bytes = rest;
             intake.frame(frame, self.options, None)?;
         }
+        Ok(bytes)
     }
 
-    /// Takes in the packets that have been gathered in `rest`, as far as they are complete and do not have to
-    /// wait. A large payload is not copied.
-    pub(crate) fn take_in_rest(&mut self, intake: &mut Intake<'_>) -> Result<Progress, Fault> {
-        loop {
-            if intake.must_wait(&self.rest) {
-                return Ok(Progress::Waits);
-            }
-            let next = self
-                .framer
-                .next_frame(&mut self.rest)
-                .map_err(Fault::Decode)?;
-            let Some(frame) = next else { break };
+    /// Takes in the packet that has been gathered in `rest`, if it is complete. A large payload is not copied.
+    pub(crate) fn take_in_rest(&mut self, intake: &mut Intake<'_>) -> Result<(), Fault> {
+        while let Some(frame) = self
+            .framer
+            .next_frame(&mut self.rest)
+            .map_err(Fault::Decode)?
+        {
             intake.frame(frame.as_frame(), self.options, Some(frame.body()))?;
         }
         if self.rest.is_empty() {
             self.rest = BytesMut::new();
         }
-        Ok(Progress::Done)
+        Ok(())
     }
 
     /// How many bytes the incomplete packet will have, as far as is known.
@@ -115,23 +93,6 @@ impl Input {
 }
 
 impl Intake<'_> {
-    /// Whether the next packet cannot be taken in yet: a PUBREL that came together with its PUBLISH would be
-    /// answered before that is. When many messages are pending they are not searched, but done first.
-    fn must_wait(&self, bytes: &[u8]) -> bool {
-        let [first, _, high, low, ..] = *bytes else {
-            return false;
-        };
-        if !self.has_exactly_once || first >> 4 != PacketType::Pubrel.as_u8() {
-            return false;
-        }
-        let id = PacketIdentifier::new(u16::from_be_bytes([high, low]));
-        let is_same = |event: &Event| match event {
-            Event::Publish(Arrived { ack: Some(ack), .. }) => Some(ack.packet_identifier()) == id,
-            _ => false,
-        };
-        self.events.len() > MANY_EVENTS || self.events.iter().any(is_same)
-    }
-
     fn frame(
         &mut self,
         frame: FrameRef<'_>,
@@ -209,7 +170,6 @@ impl Intake<'_> {
             },
             expires_at: expiry(self.now, publish.properties.message_expiry_interval()),
         };
-        self.has_exactly_once |= publish.delivery.qos() == QoS::ExactlyOnce;
         self.events.push(Event::Publish(Arrived {
             publication: self.pool.make(&content),
             qos: publish.delivery.qos(),
@@ -275,7 +235,6 @@ impl Scratch {
                 session,
                 extras,
                 events,
-                has_exactly_once: false,
                 pool,
                 properties,
                 tally,
@@ -283,9 +242,6 @@ impl Scratch {
         )
     }
 }
-
-/// More pending messages than this are not searched one by one.
-const MANY_EVENTS: usize = 64;
 
 /// A payload of this size, in a buffer of its own, is kept where it is. Smaller ones are copied.
 const SHARE_FROM: usize = 16 * 1024;

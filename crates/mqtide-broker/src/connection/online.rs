@@ -11,7 +11,7 @@ use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use super::deferred::{self, Deferred};
-use super::input::{Input, Progress};
+use super::input::Input;
 use super::link::{Doorbell, Written};
 use super::process::{self, Next};
 use super::scratch::Scratch;
@@ -191,18 +191,17 @@ impl Online {
     }
 
     /// Does what the packets of a turn ask for.
-    fn act(&mut self, mut taken: Taken, scratch: &mut Scratch) -> Next {
-        loop {
-            let next = match taken {
-                Taken::NotOurs => return Next::Leave,
-                _ => self.process(scratch),
-            };
-            match (&taken, next) {
-                (Taken::Some, Next::Read) => taken = self.take_in(scratch, None),
+    fn act(&self, taken: Taken, scratch: &mut Scratch) -> Next {
+        match taken {
+            Taken::Packets => self.process(scratch),
+            Taken::Fault => {
                 // What came before the fault is done in full; then the connection closes.
-                (Taken::Fault, Next::Read) => return Next::Deaf,
-                (_, next) => return next,
+                match self.process(scratch) {
+                    Next::Read => Next::Deaf,
+                    next => next,
+                }
             }
+            Taken::NotOurs => Next::Leave,
         }
     }
 
@@ -243,21 +242,19 @@ impl Online {
         let limits = &self.core.topic_limits;
         let (input, mut intake) = scratch.intake(now, limits, session, &mut state.extras);
         let result = match filled {
-            Some(filled) => {
-                let taken = self.input.take_in(&input[..filled], &mut intake);
-                taken.map(|(rest, progress)| {
+            Some(filled) => self
+                .input
+                .take_in(&input[..filled], &mut intake)
+                .map(|rest| {
                     self.input.rest = match rest {
                         [] => BytesMut::new(),
                         rest => BytesMut::from(rest),
                     };
-                    progress
-                })
-            }
+                }),
             None => self.input.take_in_rest(&mut intake),
         };
         match result {
-            Ok(Progress::Done) => Taken::Packets,
-            Ok(Progress::Waits) => Taken::Some,
+            Ok(()) => Taken::Packets,
             Err(fault) => {
                 tracing::debug!(client = %self.slot.client_id(), %fault, "closing the connection");
                 fault.answer(session);
@@ -322,8 +319,6 @@ impl Online {
 /// What came of the bytes of a turn.
 enum Taken {
     Packets,
-    /// There are more, which come when these have been done.
-    Some,
     Fault,
     /// Another connection has the session now.
     NotOurs,
