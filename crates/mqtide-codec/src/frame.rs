@@ -128,8 +128,20 @@ impl Framer {
     }
 
     /// The header of the next packet if all of it is there.
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self, bytes: &[u8]) -> Result<Option<FrameHeader>, DecodeError> {
+        if self.pending.is_none()
+            && let Some(header) = FrameHeader::plain(bytes)
+            && header.packet_len() <= bytes.len().min(self.max_packet_size as usize)
+        {
+            return Ok(Some(header));
+        }
+        self.advance_any(bytes)
+    }
+
+    /// [`advance`](Self::advance) for packets that are incomplete, long or at fault.
+    #[inline(never)]
+    fn advance_any(&mut self, bytes: &[u8]) -> Result<Option<FrameHeader>, DecodeError> {
         let header = match self.pending {
             Some(header) => header,
             None => match self.header(bytes)? {
@@ -181,6 +193,20 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
+    /// What nearly all headers are: without fault in all versions, with a length of one byte or two.
+    #[inline(always)]
+    fn plain(bytes: &[u8]) -> Option<Self> {
+        let (&first, rest) = bytes.split_first()?;
+        if !is_faultless(first) {
+            return None;
+        }
+        Some(Self {
+            packet_type: PacketType::from_u8(first >> 4)?,
+            first,
+            length: RemainingLength::plain(rest)?,
+        })
+    }
+
     /// The type of the packet.
     pub const fn packet_type(&self) -> PacketType {
         self.packet_type
@@ -311,26 +337,23 @@ struct RemainingLength {
 }
 
 impl RemainingLength {
-    /// Reads a length in any form; `None` if it is incomplete.
-    #[inline]
-    fn parse(bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
-        match bytes {
-            [] => Ok(None),
-            [value @ 0..0x80, ..] => Ok(Some(Self {
-                value: u32::from(*value),
-                bytes: 1,
-                is_shortest: true,
-            })),
-            [low, high @ 0..0x80, ..] => Ok(Some(Self {
-                value: u32::from(low & 0x7F) | u32::from(*high) << 7,
-                bytes: 2,
-                is_shortest: *high != 0,
-            })),
-            _ => Self::parse_long(bytes),
-        }
+    /// A length of one byte or two in the shortest form.
+    #[inline(always)]
+    fn plain(bytes: &[u8]) -> Option<Self> {
+        let (value, bytes) = match *bytes {
+            [value @ 0..0x80, ..] => (u32::from(value), 1),
+            [low, high @ 1..0x80, ..] => (u32::from(low & 0x7F) | u32::from(high) << 7, 2),
+            _ => return None,
+        };
+        Some(Self {
+            value,
+            bytes,
+            is_shortest: true,
+        })
     }
 
-    fn parse_long(bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
+    /// Reads a length in any form; `None` if it is incomplete.
+    fn parse(bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
         let (mut value, mut len) = (0, 0);
         for &byte in bytes.iter().take(4) {
             value |= u32::from(byte & 0x7F) << (7 * len);
@@ -339,7 +362,7 @@ impl RemainingLength {
                 return Ok(Some(Self {
                     value,
                     bytes: len,
-                    is_shortest: byte != 0,
+                    is_shortest: byte != 0 || len == 1,
                 }));
             }
         }

@@ -42,10 +42,11 @@ impl<'b, B: BufMut> Staged<'b, B> {
 
     #[inline]
     pub(crate) fn put_slice(&mut self, piece: &[u8]) {
-        let end = self.len + piece.len();
-        if let Some(space) = self.bytes.get_mut(self.len..end) {
+        if let Some(space) = self.bytes.get_mut(self.len..)
+            && let Some(space) = space.get_mut(..piece.len())
+        {
             space.copy_from_slice(piece);
-            self.len = end;
+            self.len += piece.len();
         } else {
             self.flush();
             self.buf.put_slice(piece);
@@ -56,13 +57,13 @@ impl<'b, B: BufMut> Staged<'b, B> {
     #[inline]
     pub(crate) fn put_binary(&mut self, bytes: &[u8]) {
         let len = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
-        let end = self.len + len.len() + bytes.len();
-        if let Some(space) = self.bytes.get_mut(self.len..end)
-            && let Some((front, back)) = space.split_first_chunk_mut()
+        if let Some(space) = self.bytes.get_mut(self.len..)
+            && let Some((front, space)) = space.split_first_chunk_mut()
+            && let Some(space) = space.get_mut(..bytes.len())
         {
             *front = len;
-            back.copy_from_slice(bytes);
-            self.len = end;
+            space.copy_from_slice(bytes);
+            self.len += len.len() + bytes.len();
         } else {
             self.put_slice(&len);
             self.put_slice(bytes);

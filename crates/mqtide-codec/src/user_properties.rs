@@ -20,6 +20,7 @@ impl UserProperties {
     }
 
     /// Appends a pair.
+    #[inline]
     pub fn push(&mut self, name: impl Into<ByteString>, value: impl Into<ByteString>) {
         self.0.push((name.into(), value.into()));
     }

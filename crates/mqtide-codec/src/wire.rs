@@ -5,7 +5,7 @@ use bytestring::ByteString;
 use mqtide_topic::{TopicError, TopicNameRef};
 use nom::bytes::complete::take;
 use nom::error::{ErrorKind, ParseError};
-use nom::number::complete::{be_u8, be_u16, be_u32};
+use nom::number::complete::{be_u8, be_u32};
 use nom::{Err, IResult};
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
@@ -96,7 +96,10 @@ pub(crate) fn byte(input: &[u8], field: Field) -> Parsed<'_, u8> {
 
 #[inline(always)]
 pub(crate) fn two_bytes(input: &[u8], field: Field) -> Parsed<'_, u16> {
-    named(field, be_u16(input))
+    match input.split_first_chunk() {
+        Some((bytes, rest)) => Ok((rest, u16::from_be_bytes(*bytes))),
+        None => fail(DecodeErrorKind::Truncated, field, input),
+    }
 }
 
 #[inline(always)]
@@ -114,7 +117,11 @@ pub(crate) fn slice(input: &[u8], len: usize, field: Field) -> Parsed<'_, &[u8]>
 #[inline(always)]
 pub(crate) fn binary(input: &[u8], field: Field) -> Parsed<'_, &[u8]> {
     let (input, len) = two_bytes(input, field)?;
-    slice(input, len.into(), field)
+    // As `slice`, without its error on the way.
+    match input.split_at_checked(len.into()) {
+        Some((bytes, rest)) => Ok((rest, bytes)),
+        None => fail(DecodeErrorKind::Truncated, field, input),
+    }
 }
 
 /// A UTF-8 Encoded String (MQTT 5.0 §1.5.4).
@@ -189,7 +196,11 @@ fn long_variable_byte_integer(input: &[u8], field: Field) -> Parsed<'_, u32> {
 /// A part of received bytes as bytes of its own, sharing the buffer. `part` lies inside `owner`.
 #[inline]
 pub(crate) fn share(owner: &Bytes, part: &[u8]) -> Bytes {
-    owner.slice_ref(part)
+    if part.is_empty() {
+        return Bytes::new();
+    }
+    let start = part.as_ptr().addr().wrapping_sub(owner.as_ptr().addr());
+    owner.slice(start..start + part.len())
 }
 
 /// [`share`] for text.
@@ -238,19 +249,13 @@ pub(crate) fn put_binary(buf: &mut Staged<'_, impl BufMut>, bytes: &[u8]) {
 /// Writes a variable byte integer of at most [`MAX_VARIABLE_BYTE_INTEGER`].
 #[inline]
 pub(crate) fn put_variable_byte_integer(buf: &mut Staged<'_, impl BufMut>, value: usize) {
-    let (bytes, len) = variable_byte_integer_bytes(value);
-    buf.put_slice(&bytes[..len]);
-}
-
-/// The bytes of a variable byte integer of at most [`MAX_VARIABLE_BYTE_INTEGER`], and how many.
-#[inline]
-#[allow(clippy::cast_possible_truncation, reason = "seven bits at a time")]
-pub(crate) fn variable_byte_integer_bytes(value: usize) -> ([u8; 4], usize) {
+    #[allow(clippy::cast_possible_truncation, reason = "seven bits at a time")]
     let low = |shift: u32| (value >> shift) as u8 & 0x7F;
+    let more = |shift: u32| low(shift) | 0x80;
     match variable_byte_integer_len(value) {
-        1 => ([value as u8, 0, 0, 0], 1),
-        2 => ([low(0) | 0x80, low(7), 0, 0], 2),
-        3 => ([low(0) | 0x80, low(7) | 0x80, low(14), 0], 3),
-        _ => ([low(0) | 0x80, low(7) | 0x80, low(14) | 0x80, low(21)], 4),
+        1 => buf.put_u8(low(0)),
+        2 => buf.put_slice(&[more(0), low(7)]),
+        3 => buf.put_slice(&[more(0), more(7), low(14)]),
+        _ => buf.put_slice(&[more(0), more(7), more(14), low(21)]),
     }
 }

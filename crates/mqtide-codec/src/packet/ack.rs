@@ -91,7 +91,7 @@ impl<'a> AckRef<'a> {
 
     /// What nearly all acknowledgements are: an identifier alone, the same in all versions. What is
     /// otherwise, or wrong, is for [`parse`].
-    #[inline]
+    #[inline(always)]
     fn parse_plain(frame: FrameRef<'a>) -> Option<Self> {
         let &[high, low] = frame.body() else {
             return None;

@@ -15,7 +15,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::frame::Frame;
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
-use crate::property::{Property, PropertySet, Visit, property_set};
+use crate::property::{Place, Property, PropertySet, Visit, parse_block, property_set};
 use crate::staged::Staged;
 use crate::wire;
 use crate::{PacketIdentifier, QoS, SubscriptionIdentifier, TopicAlias, UserProperties, Version};
@@ -213,35 +213,58 @@ impl Publish {
     #[inline]
     pub fn decode(frame: Frame, options: impl Into<DecodeOptions>) -> Result<Self, DecodeError> {
         let options = options.into();
-        let is_sound = frame
-            .header()
-            .check(options.version, options.leniency)
-            .is_ok();
-        if is_sound
-            && frame.packet_type() == PacketType::Publish
-            && let Some(plain) = Plain::parse(frame.as_frame(), &options)
-            && let Ok(name) = TopicName::try_from(wire::share(frame.body(), plain.topic))
+        let header = frame.header();
+        if header.packet_type() == PacketType::Publish
+            && header.check(options.version, options.leniency).is_ok()
         {
-            let Plain {
-                delivery,
-                retain,
-                payload,
-                ..
-            } = plain;
-            let payload_at = frame.body().len() - payload.len();
-            return Ok(Self {
-                topic: name.into(),
-                payload: frame.into_body_from(payload_at),
-                properties: None,
-                delivery,
-                retain,
-            });
+            if let Some(plain) = Plain::parse(frame.as_frame(), &options)
+                && let Ok(name) = TopicName::try_from(wire::share(frame.body(), plain.topic))
+            {
+                let (delivery, retain) = (plain.delivery, plain.retain);
+                let payload_at = frame.body().len() - plain.payload.len();
+                return Ok(Self {
+                    topic: name.into(),
+                    payload: frame.into_body_from(payload_at),
+                    properties: None,
+                    delivery,
+                    retain,
+                });
+            }
+            if let Some(publish) = Self::decode_named(&frame, &options) {
+                return Ok(publish);
+            }
         }
         Self::decode_any(frame, &options)
     }
 
+    /// A PUBLISH without fault that has a topic name and properties. The name is checked once, as
+    /// what it becomes.
+    fn decode_named(frame: &Frame, options: &DecodeOptions) -> Option<Self> {
+        let owner = frame.body();
+        let head = Plain::parse_head(frame.as_frame())?;
+        let mut collected = Collected {
+            alias: None,
+            properties: None,
+            owner,
+        };
+        let (payload, _) =
+            parse_block(head.payload, Place::Publish, options, &mut collected).ok()?;
+        let name = TopicName::try_from(wire::share(owner, head.topic)).ok()?;
+        Some(Self {
+            topic: PublishTopic::Named {
+                name,
+                alias: collected.alias,
+            },
+            payload: wire::share(owner, payload),
+            properties: collected.properties,
+            delivery: head.delivery,
+            retain: head.retain,
+        })
+    }
+
     fn decode_any(frame: Frame, options: &DecodeOptions) -> Result<Self, DecodeError> {
         let mut collected = Collected {
+            alias: None,
             properties: None,
             owner: frame.body(),
         };
@@ -373,6 +396,7 @@ impl<B: BufMut> Visit<'_> for &mut Writer<'_, '_, B> {
 
 /// Keeps properties as they are shown to it.
 struct Collected<'a> {
+    alias: Option<TopicAlias>,
     properties: Option<Box<PublishProperties>>,
     owner: &'a Bytes,
 }
@@ -380,9 +404,9 @@ struct Collected<'a> {
 impl Visit<'_> for &mut Collected<'_> {
     #[inline(always)]
     fn visit(&mut self, property: Property<'_>) {
-        // The alias is part of the topic.
-        if !matches!(property, Property::TopicAlias(_)) {
-            collect(&mut self.properties, property, self.owner);
+        match property {
+            Property::TopicAlias(alias) => self.alias = Some(alias),
+            property => collect(&mut self.properties, property, self.owner),
         }
     }
 }

@@ -150,18 +150,25 @@ pub(crate) struct Plain<'a> {
 impl<'a> Plain<'a> {
     #[inline]
     pub(crate) fn parse(frame: FrameRef<'a>, options: &DecodeOptions) -> Option<Self> {
+        let mut plain = Self::parse_head(frame)?;
+        if options.version.has_properties() {
+            let (&0, payload) = plain.payload.split_first()? else {
+                return None;
+            };
+            plain.payload = payload;
+        }
+        Some(plain)
+    }
+
+    /// What stands before the properties. They are taken for a part of the payload.
+    #[inline]
+    pub(crate) fn parse_head(frame: FrameRef<'a>) -> Option<Self> {
         let (len, rest) = frame.body().split_first_chunk()?;
         let (topic, mut payload) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
         let mut packet_identifier = None;
         if frame.header().flags() & QOS_BITS != 0 {
             let (id, rest) = payload.split_first_chunk()?;
             packet_identifier = Some(PacketIdentifier::new(u16::from_be_bytes(*id))?);
-            payload = rest;
-        }
-        if options.version.has_properties() {
-            let (&0, rest) = payload.split_first()? else {
-                return None;
-            };
             payload = rest;
         }
         Some(Self {
