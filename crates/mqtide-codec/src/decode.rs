@@ -78,11 +78,30 @@ pub fn decode_connect(frame: &Frame, leniency: Leniency) -> Result<Connect, Deco
 /// # Errors
 ///
 /// The same errors as [`decode`].
+#[inline]
 pub fn decode_ref<'a>(
     frame: FrameRef<'a>,
     options: impl Into<DecodeOptions>,
 ) -> Result<PacketRef<'a>, DecodeError> {
-    let options = options.into();
+    if frame.packet_type() == PacketType::Publish {
+        return PublishRef::decode(frame, options).map(PacketRef::Publish);
+    }
+    if let Some(ack) = AckRef::parse_plain(frame) {
+        match frame.packet_type() {
+            PacketType::Puback => return Ok(PacketRef::Puback(ack)),
+            PacketType::Pubrec => return Ok(PacketRef::Pubrec(ack)),
+            PacketType::Pubrel => return Ok(PacketRef::Pubrel(ack)),
+            PacketType::Pubcomp => return Ok(PacketRef::Pubcomp(ack)),
+            _ => {}
+        }
+    }
+    decode_ref_others(frame, options.into())
+}
+
+fn decode_ref_others(
+    frame: FrameRef<'_>,
+    options: DecodeOptions,
+) -> Result<PacketRef<'_>, DecodeError> {
     match frame.packet_type() {
         PacketType::Connect => {
             check_sender(frame, &options)?;

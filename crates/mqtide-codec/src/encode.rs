@@ -53,10 +53,9 @@ pub fn encode(
         Packet::Connect(packet) => packet.encode(version, buf),
         Packet::Connack(packet) => packet.encode(version, buf),
         Packet::Publish(packet) => packet.encode(version, buf),
-        Packet::Puback(ack) => ack.encode(PacketType::Puback, version, buf),
-        Packet::Pubrec(ack) => ack.encode(PacketType::Pubrec, version, buf),
-        Packet::Pubrel(ack) => ack.encode(PacketType::Pubrel, version, buf),
-        Packet::Pubcomp(ack) => ack.encode(PacketType::Pubcomp, version, buf),
+        Packet::Puback(ack) | Packet::Pubrec(ack) | Packet::Pubrel(ack) | Packet::Pubcomp(ack) => {
+            ack.encode(packet.packet_type(), version, buf)
+        }
         Packet::Subscribe(packet) => packet.encode(version, buf),
         Packet::Suback(packet) => packet.encode(version, buf),
         Packet::Unsubscribe(packet) => packet.encode(version, buf),
@@ -113,8 +112,8 @@ pub(crate) fn packet_len(packet: &impl Encode, version: Version) -> Result<usize
     packet.lengths(version)?.packet()
 }
 
-/// Measures and writes a packet.
-#[inline]
+/// Measures and writes a packet. Out of line, so that [`encode`] needs no room of its own on the stack.
+#[inline(never)]
 pub(crate) fn put_packet(
     packet: &impl Encode,
     version: Version,
@@ -141,6 +140,7 @@ pub(crate) fn check_room(buf: &impl BufMut, needed: usize) -> Result<(), EncodeE
 }
 
 /// The first byte of a packet other than PUBLISH.
+#[inline]
 pub(crate) const fn first_byte(packet_type: PacketType) -> u8 {
     packet_type.as_u8() << 4 | packet_type.flags()
 }

@@ -54,8 +54,13 @@ impl<'b, B: BufMut> Staged<'b, B> {
     }
 
     /// Binary data or text: its length in two bytes, then itself.
-    #[inline]
     pub(crate) fn put_binary(&mut self, bytes: &[u8]) {
+        self.put_binary_inline(bytes);
+    }
+
+    /// [`put_binary`](Self::put_binary) for where it stands once.
+    #[inline(always)]
+    pub(crate) fn put_binary_inline(&mut self, bytes: &[u8]) {
         let len = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
         if let Some(space) = self.bytes.get_mut(self.len..)
             && let Some((front, space)) = space.split_first_chunk_mut()

@@ -247,7 +247,7 @@ pub(crate) fn put_binary(buf: &mut Staged<'_, impl BufMut>, bytes: &[u8]) {
 }
 
 /// Writes a variable byte integer of at most [`MAX_VARIABLE_BYTE_INTEGER`].
-#[inline]
+#[inline(always)]
 pub(crate) fn put_variable_byte_integer(buf: &mut Staged<'_, impl BufMut>, value: usize) {
     #[allow(clippy::cast_possible_truncation, reason = "seven bits at a time")]
     let low = |shift: u32| (value >> shift) as u8 & 0x7F;

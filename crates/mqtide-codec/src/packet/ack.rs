@@ -92,7 +92,7 @@ impl<'a> AckRef<'a> {
     /// What nearly all acknowledgements are: an identifier alone, the same in all versions. What is
     /// otherwise, or wrong, is for [`parse`].
     #[inline(always)]
-    fn parse_plain(frame: FrameRef<'a>) -> Option<Self> {
+    pub(crate) fn parse_plain(frame: FrameRef<'a>) -> Option<Self> {
         let &[high, low] = frame.body() else {
             return None;
         };
@@ -108,7 +108,6 @@ impl<'a> AckRef<'a> {
 }
 
 impl Ack {
-    #[inline]
     pub(crate) fn decode(frame: &Frame, options: DecodeOptions) -> Result<Self, DecodeError> {
         match AckRef::parse_plain(frame.as_frame()) {
             Some(ack) => Ok(Self::new(ack.packet_identifier)),

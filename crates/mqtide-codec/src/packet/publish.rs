@@ -300,11 +300,12 @@ impl Publish {
         version: Version,
         buf: &mut impl BufMut,
     ) -> Result<usize, EncodeError> {
-        let lengths = self.lengths(version)?;
+        let head = self.head();
+        let lengths = self.lengths(head, version)?;
         let len = lengths.packet()? - self.payload.len();
         encode::check_room(buf, len)?;
         let mut staged = Staged::new(buf);
-        self.put_head(version, lengths, &mut staged);
+        self.put_head(head, version, lengths, &mut staged);
         staged.flush();
         Ok(len)
     }
@@ -316,7 +317,7 @@ impl Publish {
     /// The same errors as [`encode`](Self::encode).
     #[inline]
     pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
-        self.lengths(version)?.packet()
+        self.lengths(self.head(), version)?.packet()
     }
 
     /// Writes the packet behind what the buffer holds, and returns its length in bytes.
@@ -324,13 +325,14 @@ impl Publish {
     /// # Errors
     ///
     /// What the version cannot express, or what no packet may hold. Nothing is written then.
-    #[inline]
+    #[inline(never)]
     pub fn encode(&self, version: Version, buf: &mut impl BufMut) -> Result<usize, EncodeError> {
-        let lengths = self.lengths(version)?;
+        let head = self.head();
+        let lengths = self.lengths(head, version)?;
         let len = lengths.packet()?;
         encode::check_room(buf, len)?;
         let mut staged = Staged::new(buf);
-        self.put_head(version, lengths, &mut staged);
+        self.put_head(head, version, lengths, &mut staged);
         staged.finish(&self.payload);
         Ok(len)
     }
@@ -341,15 +343,20 @@ impl Publish {
     }
 
     #[inline]
-    fn lengths(&self, version: Version) -> Result<Lengths, EncodeError> {
-        let head = self.head();
+    fn lengths(&self, head: Head<'_>, version: Version) -> Result<Lengths, EncodeError> {
         let properties = head.alias_len() + properties_len(version, self.properties.as_deref())?;
         head.lengths(properties, self.payload.len(), version)
     }
 
     #[inline]
-    fn put_head(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
-        self.head().put(version, lengths, buf);
+    fn put_head(
+        &self,
+        head: Head<'_>,
+        version: Version,
+        lengths: Lengths,
+        buf: &mut Staged<'_, impl BufMut>,
+    ) {
+        head.put(version, lengths, buf);
         if lengths.properties > 0 && version.has_properties() {
             self.put_properties(buf);
         }

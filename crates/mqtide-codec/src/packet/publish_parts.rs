@@ -69,7 +69,7 @@ impl<'a> PublishParts<'a> {
     /// The same errors as [`encode`](Self::encode).
     #[inline]
     pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
-        self.lengths(version)?.packet()
+        self.lengths(self.head(), version)?.packet()
     }
 
     /// Writes the packet behind what the buffer holds, and returns its length in bytes.
@@ -79,11 +79,12 @@ impl<'a> PublishParts<'a> {
     /// What the version cannot express, or that the packet is too large. Nothing is written then.
     #[inline]
     pub fn encode(&self, version: Version, buf: &mut impl BufMut) -> Result<usize, EncodeError> {
-        let lengths = self.lengths(version)?;
+        let head = self.head();
+        let lengths = self.lengths(head, version)?;
         let len = lengths.packet()?;
         encode::check_room(buf, len)?;
         let mut staged = Staged::new(buf);
-        self.put_head(version, lengths, &mut staged);
+        self.put_head(head, version, lengths, &mut staged);
         staged.finish(self.payload);
         Ok(len)
     }
@@ -100,28 +101,35 @@ impl<'a> PublishParts<'a> {
         version: Version,
         buf: &mut impl BufMut,
     ) -> Result<usize, EncodeError> {
-        let lengths = self.lengths(version)?;
+        let head = self.head();
+        let lengths = self.lengths(head, version)?;
         let len = lengths.packet()? - self.payload.len();
         encode::check_room(buf, len)?;
         let mut staged = Staged::new(buf);
-        self.put_head(version, lengths, &mut staged);
+        self.put_head(head, version, lengths, &mut staged);
         staged.flush();
         Ok(len)
     }
 
     #[inline]
-    fn lengths(&self, version: Version) -> Result<Lengths, EncodeError> {
+    fn lengths(&self, head: Head<'a>, version: Version) -> Result<Lengths, EncodeError> {
         let mut properties = 0;
         if version.has_properties() {
             properties = self.forwarded.len();
             self.each_local(|property| properties += property.encoded_len().unwrap_or_default());
         }
-        self.head().lengths(properties, self.payload.len(), version)
+        head.lengths(properties, self.payload.len(), version)
     }
 
     #[inline]
-    fn put_head(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
-        self.head().put(version, lengths, buf);
+    fn put_head(
+        &self,
+        head: Head<'a>,
+        version: Version,
+        lengths: Lengths,
+        buf: &mut Staged<'_, impl BufMut>,
+    ) {
+        head.put(version, lengths, buf);
         if lengths.properties > self.forwarded.len() {
             self.each_local(|property| property.put(buf));
         }
@@ -217,7 +225,7 @@ impl<'a> Head<'a> {
     ) {
         buf.put_u8(self.first);
         wire::put_variable_byte_integer(buf, lengths.remaining);
-        buf.put_binary(self.topic);
+        buf.put_binary_inline(self.topic);
         if let Some(id) = self.packet_identifier {
             buf.put_u16(id.as_u16());
         }
