@@ -1,7 +1,5 @@
 use core::iter::FusedIterator;
 
-use memchr::memchr;
-
 /// One level of a topic filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Level<'a> {
@@ -31,7 +29,7 @@ impl<'a> Iterator for NameLevels<'a> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let rest = self.rest?;
-        let Some(end) = memchr(b'/', rest.as_bytes()) else {
+        let Some(end) = separator(rest.as_bytes()) else {
             self.rest = None;
             return Some(rest);
         };
@@ -71,6 +69,27 @@ impl<'a> Iterator for FilterLevels<'a> {
 
 impl FusedIterator for FilterLevels<'_> {}
 
+/// The place of the first `/`.
+///
+/// Levels are short: eight bytes at a time in one register beat wider vectors, which cost a call.
+#[inline]
+fn separator(text: &[u8]) -> Option<usize> {
+    let (words, rest) = text.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        // A byte that is `/` becomes 0, and the lowest byte that is 0 is the lowest marked one.
+        let word = u64::from_le_bytes(*word) ^ (ONES * b'/' as u64);
+        let marks = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        if marks != 0 {
+            return Some(at * 8 + marks.trailing_zeros() as usize / 8);
+        }
+    }
+    let found = rest.iter().position(|&byte| byte == b'/')?;
+    Some(words.len() * 8 + found)
+}
+
+/// 1 in each byte.
+const ONES: u64 = u64::MAX / 255;
+
 #[cfg(test)]
 mod tests {
     use alloc::vec::Vec;
@@ -83,6 +102,21 @@ mod tests {
         let name = TopicName::from_static("/a//");
         assert_eq!(name.levels().collect::<Vec<_>>(), ["", "a", "", ""]);
         assert_eq!(TopicName::from_static("/").levels().count(), 2);
+    }
+
+    #[test]
+    fn a_separator_is_found_wherever_it_is() {
+        for len in 0..40 {
+            let mut text = alloc::vec![b'.'; len]; // one less than `/`
+            assert_eq!(separator(&text), None);
+            for at in (0..len).rev() {
+                text[at] = b'/';
+                assert_eq!(separator(&text), Some(at));
+                text[at + 1..].fill(b'0'); // one more
+            }
+            let foreign = [0xAF, 0x2E, 0x30, 0x00, 0xFF, 0x80, 0x2E, 0xB0];
+            assert_eq!(separator(&foreign), None);
+        }
     }
 
     #[test]

@@ -50,9 +50,13 @@ mod walk;
 /// # Cost
 ///
 /// A filter without wildcards is found by one hash of the topic. Those with wildcards are a tree of
-/// levels; a match looks at a node of the tree only if the levels that lead to it match the name. So
-/// the work is at most the number of the name's levels, plus the matching filters, plus the branches
-/// that match a beginning of the name; never the number of filters in other branches. There is no
+/// levels; a match looks at a node of the tree only if the levels that lead to it match the name.
+/// Besides visiting values, a match of a name with `L` levels looks at no more than `1 + L + N` things:
+/// the table of filters without wildcards, the table of levels once for each level, and the `N` nodes
+/// whose path matches a beginning of the name. `N` is at most 2^(L + 1) - 1, as each level doubles the
+/// paths by at most one `+`, and at most the nodes that there are: one, and one for each level of a
+/// filter with wildcards. So only who holds the filters for it makes `N` large, and filters in other
+/// branches cost nothing. [`match_cost`](Self::match_cost) counts. There is no
 /// recursion. There is no allocation unless the name and some filter both have more than 128 levels,
 /// the default of [`TopicLimits`](crate::TopicLimits).
 ///
@@ -264,12 +268,19 @@ impl<K, V> FilterIndex<K, V> {
         mut visit: impl FnMut(&'a K, &'a V) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         *cost += 1;
-        if let Some(entry) = self.find_exact(name.as_str()) {
-            self.entries[entry].values.for_each(&mut visit)?;
-        }
+        // Read first and needed last, so that nothing waits for it.
+        let hash = self.seed.text(name.as_str());
+        let first = self.exact.first(hash);
         walk::walk(&self.wild, &self.seed, name, cost, |entry| {
             self.entries[entry].values.for_each(&mut visit)
-        })
+        })?;
+        let exact = self
+            .exact
+            .find_from(first, hash, |entry| self.is_exact(entry, name.as_str()));
+        match exact {
+            Some(entry) => self.entries[entry].values.for_each(&mut visit),
+            None => ControlFlow::Continue(()),
+        }
     }
 
     fn find(&self, filter: TopicFilterRef<'_>) -> Option<u32> {
@@ -280,11 +291,14 @@ impl<K, V> FilterIndex<K, V> {
         (entry != NIL).then_some(entry)
     }
 
-    #[inline]
     fn find_exact(&self, text: &str) -> Option<u32> {
-        let is_it =
-            |entry| matches!(&self.entries[entry].filter, FilterText::Exact(own) if **own == *text);
-        self.exact.find(self.seed.text(text), is_it)
+        self.exact
+            .find(self.seed.text(text), |entry| self.is_exact(entry, text))
+    }
+
+    #[inline]
+    fn is_exact(&self, entry: u32, text: &str) -> bool {
+        matches!(&self.entries[entry].filter, FilterText::Exact(own) if **own == *text)
     }
 
     fn entry_or_insert(&mut self, filter: TopicFilterRef<'_>) -> u32 {

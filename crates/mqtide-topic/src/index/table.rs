@@ -32,19 +32,42 @@ impl<T: Slot> Table<T> {
 
     /// The slot with this hash for which `is_it` says yes.
     #[inline]
-    pub(crate) fn find(&self, hash: u32, mut is_it: impl FnMut(&T) -> bool) -> Option<&T> {
+    pub(crate) fn find(&self, hash: u32, is_it: impl FnMut(&T) -> bool) -> Option<T> {
+        self.find_from(self.first(hash), hash, is_it)
+    }
+
+    /// The slot at which looking for a hash begins: a caller with other work to do reads it early, and
+    /// does not wait for it.
+    #[inline]
+    pub(crate) fn first(&self, hash: u32) -> T {
         // A mask instead of a remainder; the empty table has no first slot.
         let mask = self.slots.len().wrapping_sub(1);
+        self.slots
+            .get(hash as usize & mask)
+            .copied()
+            .unwrap_or(T::EMPTY)
+    }
+
+    /// The slot with this hash for which `is_it` says yes, given the [`first`](Self::first).
+    #[inline]
+    pub(crate) fn find_from(
+        &self,
+        first: T,
+        hash: u32,
+        mut is_it: impl FnMut(&T) -> bool,
+    ) -> Option<T> {
+        let mask = self.slots.len().wrapping_sub(1);
         let mut at = hash as usize & mask;
+        let mut slot = first;
         loop {
-            let slot = self.slots.get(at)?;
             if slot.is_empty() {
                 return None;
             }
-            if is_it(slot) {
+            if is_it(&slot) {
                 return Some(slot);
             }
             at = (at + 1) & mask;
+            slot = *self.slots.get(at)?;
         }
     }
 
@@ -147,10 +170,27 @@ impl TextTable {
 
     /// The number with this hash for which `is_it` says yes.
     #[inline]
-    pub(crate) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, hash: u32, is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.find_from(self.first(hash), hash, is_it)
+    }
+
+    /// [`Table::first`].
+    #[inline]
+    pub(crate) fn first(&self, hash: u32) -> TextSlot {
+        self.0.first(hash)
+    }
+
+    /// [`find`](Self::find), with the [`first`](Self::first) slot.
+    #[inline]
+    pub(crate) fn find_from(
+        &self,
+        first: TextSlot,
+        hash: u32,
+        mut is_it: impl FnMut(u32) -> bool,
+    ) -> Option<u32> {
         let found = self
             .0
-            .find(hash, |slot| slot.hash == hash && is_it(slot.id));
+            .find_from(first, hash, |slot| slot.hash == hash && is_it(slot.id));
         found.map(|slot| slot.id)
     }
 
