@@ -1,7 +1,7 @@
 """Brokers under test, and the options that choose them.
 
-    pytest --mqtide target/release/mqtide            # our broker, started here on free ports
-    pytest --mqtide ... --broker mosquitto           # Debian's, to check the checks themselves
+    pytest --mqtide=target/release/mqtide            # our broker, started here on free ports
+    pytest --mqtide=... --broker mosquitto           # Debian's, to check the checks themselves
 """
 
 import itertools
