@@ -115,7 +115,7 @@ impl Framer {
     /// # Errors
     ///
     /// What is wrong with the fixed header.
-    #[inline]
+    #[inline(always)]
     pub fn next_frame_ref<'a>(
         &mut self,
         bytes: &'a [u8],

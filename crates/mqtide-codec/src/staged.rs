@@ -77,7 +77,7 @@ impl<'b, B: BufMut> Staged<'b, B> {
 
     /// Passes on what was gathered, and the last piece behind it.
     #[inline]
-    pub(crate) fn finish(mut self, last: &[u8]) {
+    pub(crate) fn finish(&mut self, last: &[u8]) {
         self.put_slice(last);
         if self.len > 0 {
             self.flush();

@@ -217,7 +217,8 @@ impl Publish {
         if header.packet_type() == PacketType::Publish
             && header.check(options.version, options.leniency).is_ok()
         {
-            if let Some(plain) = Plain::parse(frame.as_frame(), &options)
+            let head = Plain::parse_head(frame.as_frame());
+            if let Some(plain) = head.and_then(|head| head.without_properties(options.version))
                 && let Ok(name) = TopicName::try_from(wire::share(frame.body(), plain.topic))
             {
                 let (delivery, retain) = (plain.delivery, plain.retain);
@@ -230,7 +231,9 @@ impl Publish {
                     retain,
                 });
             }
-            if let Some(publish) = Self::decode_named(&frame, &options) {
+            if let Some(head) = head
+                && let Some(publish) = Self::decode_named(&frame, head, &options)
+            {
                 return Ok(publish);
             }
         }
@@ -239,9 +242,8 @@ impl Publish {
 
     /// A PUBLISH without fault that has a topic name and properties. The name is checked once, as
     /// what it becomes.
-    fn decode_named(frame: &Frame, options: &DecodeOptions) -> Option<Self> {
+    fn decode_named(frame: &Frame, head: Plain<'_>, options: &DecodeOptions) -> Option<Self> {
         let owner = frame.body();
-        let head = Plain::parse_head(frame.as_frame())?;
         let mut collected = Collected {
             alias: None,
             properties: None,

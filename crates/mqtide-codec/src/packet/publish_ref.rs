@@ -12,7 +12,7 @@ use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, Properties, PropertiesRef, Property, Visit, parse_block};
 use crate::wire::{self, Parsed, fail};
-use crate::{PacketIdentifier, QoS, TopicAlias};
+use crate::{PacketIdentifier, QoS, TopicAlias, Version};
 
 /// PUBLISH, borrowed; [`Publish`](crate::Publish) is the owned form.
 ///
@@ -67,7 +67,7 @@ impl<'a> PublishRef<'a> {
     /// A message that is [`Plain`] and without fault.
     #[inline]
     pub(crate) fn parse_plain(frame: FrameRef<'a>, options: &DecodeOptions) -> Option<Self> {
-        let plain = Plain::parse(frame, options)?;
+        let plain = Plain::parse_head(frame)?.without_properties(options.version)?;
         let name = TopicNameRef::try_from(plain.topic).ok()?;
         Some(Self {
             delivery: plain.delivery,
@@ -139,6 +139,7 @@ impl<'a, V: Visit<'a>> Visit<'a> for &mut Noted<'a, V> {
 
 /// What nearly all messages are: a topic name and no properties. It is read in a straight line; what
 /// is otherwise, or wrong, goes through [`PublishRef::parse_any`], which names the fault.
+#[derive(Clone, Copy)]
 pub(crate) struct Plain<'a> {
     /// The topic name, not yet judged.
     pub(crate) topic: &'a [u8],
@@ -148,18 +149,6 @@ pub(crate) struct Plain<'a> {
 }
 
 impl<'a> Plain<'a> {
-    #[inline]
-    pub(crate) fn parse(frame: FrameRef<'a>, options: &DecodeOptions) -> Option<Self> {
-        let mut plain = Self::parse_head(frame)?;
-        if options.version.has_properties() {
-            let (&0, payload) = plain.payload.split_first()? else {
-                return None;
-            };
-            plain.payload = payload;
-        }
-        Some(plain)
-    }
-
     /// What stands before the properties. They are taken for a part of the payload.
     #[inline]
     pub(crate) fn parse_head(frame: FrameRef<'a>) -> Option<Self> {
@@ -177,6 +166,18 @@ impl<'a> Plain<'a> {
             retain: frame.header().flags() & RETAIN != 0,
             payload,
         })
+    }
+
+    /// What it is, if there are no properties.
+    #[inline]
+    pub(crate) fn without_properties(mut self, version: Version) -> Option<Self> {
+        if version.has_properties() {
+            let (&0, payload) = self.payload.split_first()? else {
+                return None;
+            };
+            self.payload = payload;
+        }
+        Some(self)
     }
 }
 
