@@ -29,6 +29,16 @@ pub fn decode(frame: Frame, options: impl Into<DecodeOptions>) -> Result<Packet,
     if frame.packet_type() == PacketType::Publish {
         return Ok(Packet::Publish(Publish::decode(frame, options)?));
     }
+    if let Some(ack) = AckRef::parse_plain(frame.as_frame()) {
+        let ack = Ack::new(ack.packet_identifier);
+        match frame.packet_type() {
+            PacketType::Puback => return Ok(Packet::Puback(ack)),
+            PacketType::Pubrec => return Ok(Packet::Pubrec(ack)),
+            PacketType::Pubrel => return Ok(Packet::Pubrel(ack)),
+            PacketType::Pubcomp => return Ok(Packet::Pubcomp(ack)),
+            _ => {}
+        }
+    }
     decode_others(&frame, options)
 }
 

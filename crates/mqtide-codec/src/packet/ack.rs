@@ -109,13 +109,6 @@ impl<'a> AckRef<'a> {
 
 impl Ack {
     pub(crate) fn decode(frame: &Frame, options: DecodeOptions) -> Result<Self, DecodeError> {
-        match AckRef::parse_plain(frame.as_frame()) {
-            Some(ack) => Ok(Self::new(ack.packet_identifier)),
-            None => Self::decode_any(frame, options),
-        }
-    }
-
-    fn decode_any(frame: &Frame, options: DecodeOptions) -> Result<Self, DecodeError> {
         let mut properties = None;
         let ack = parse(frame.as_frame(), &options, |property| {
             collect(&mut properties, property, frame.body());
