@@ -172,11 +172,14 @@ impl<M: Deliverable + Clone> Endpoint<M> {
                 true => ClosesPublication::Yes,
                 false => ClosesPublication::No,
             };
-            let Some(answer) = answer.filter(|_| self.line == Line::Open) else {
+            if self.line != Line::Open {
                 continue;
-            };
-            let control = self.acknowledgement(AckKind::Pubrec, answer);
-            self.push_durable(control, closes);
+            }
+            if let Some(answer) = answer {
+                let control = self.acknowledgement(AckKind::Pubrec, answer);
+                self.push_durable(control, closes);
+            }
+            // PUBREL is answered even if the PUBLISH was not repeated on this connection.
             if self.inbound.is_released(id) {
                 self.end_flow(id);
             }

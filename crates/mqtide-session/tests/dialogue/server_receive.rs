@@ -397,6 +397,21 @@ fn a_pubrel_before_its_turn_waits_for_the_pubrec() {
     assert_eq!(server.sends(), ["PUBCOMP #4 0x92"]);
 }
 
+/// MQTT-4.3.3-11
+#[test]
+fn a_pubrel_is_answered_even_if_its_publish_was_not_repeated() {
+    let mut server = Server::new(connect());
+    let token = server.hears_publish(publish(2, 4, "a"));
+    let mut server = server.reconnects(connect());
+    server.hears(pubrel(4));
+    assert_eq!(server.sends(), ["CONNACK present"]);
+    server.completes(token);
+    assert_eq!(server.sends(), ["PUBCOMP #4"]);
+    server
+        .hears_publish(publish(2, 4, "anew"))
+        .packet_identifier();
+}
+
 #[test]
 fn a_second_completion_changes_nothing() {
     let mut server = Server::new(connect());
