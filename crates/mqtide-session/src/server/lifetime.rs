@@ -40,6 +40,17 @@ pub(super) enum End {
     Past,
 }
 
+/// What one connection of a client leaves to the next.
+struct Legacy<M> {
+    endpoint: Endpoint<M>,
+    /// What was dropped and not told.
+    drops: Drops,
+    /// The will to publish now.
+    will: Option<Box<Will>>,
+    /// Whether the session goes on.
+    session_present: bool,
+}
+
 impl<M: Deliverable + Clone> ServerSession<M> {
     /// Begins, or goes on with, the session of a client whose CONNECT is accepted.
     pub(crate) fn accept(
@@ -49,12 +60,19 @@ impl<M: Deliverable + Clone> ServerSession<M> {
         auth: Option<Exchange>,
         parked: Option<Self>,
     ) -> Accepted<M> {
-        let (endpoint, will, session_present) = match parked {
+        let Legacy {
+            endpoint,
+            drops,
+            will,
+            session_present,
+        } = match parked {
             Some(parked) => parked.hand_over(now, connect.clean_start),
-            None => {
-                let endpoint = Endpoint::new(Sender::Server, connect.version, acceptance.settings);
-                (endpoint, None, false)
-            }
+            None => Legacy {
+                endpoint: Endpoint::new(Sender::Server, connect.version, acceptance.settings),
+                drops: Drops::default(),
+                will: None,
+                session_present: false,
+            },
         };
         let (asked, granted) = acceptance.session_expiry(&connect);
         let maximum = acceptance
@@ -76,7 +94,7 @@ impl<M: Deliverable + Clone> ServerSession<M> {
                 Box::new(exchange)
             }),
             requests: Vec::new(),
-            drops: Drops::default(),
+            drops,
         };
         session.open(connect, acceptance, session_present);
         Accepted {
@@ -108,13 +126,9 @@ impl<M: Deliverable + Clone> ServerSession<M> {
         }
     }
 
-    /// The state for the next connection, the will that the last one leaves, and whether the session
-    /// goes on (behaviour on takeover: MQTT 5.0 §3.1.4, §3.1.3.2.2).
-    fn hand_over(
-        mut self,
-        now: Instant,
-        clean_start: bool,
-    ) -> (Endpoint<M>, Option<Box<Will>>, bool) {
+    /// Ends the last connection for the next one (behaviour on takeover: MQTT 5.0 §3.1.4,
+    /// §3.1.3.2.2).
+    fn hand_over(mut self, now: Instant, clean_start: bool) -> Legacy<M> {
         let departure = self.handle_disconnected(now);
         let ended = match self.expiry.end {
             End::Open => false,
@@ -128,7 +142,12 @@ impl<M: Deliverable + Clone> ServerSession<M> {
         if ended || clean_start {
             self.endpoint.clear();
         }
-        (self.endpoint, will, !ended && !clean_start)
+        Legacy {
+            endpoint: self.endpoint,
+            drops: self.drops,
+            will,
+            session_present: !ended && !clean_start,
+        }
     }
 
     pub(super) fn client_disconnect(

@@ -436,7 +436,7 @@ fn a_full_queue_drops_the_newest_or_the_oldest() {
     assert_eq!(outcome(Overflow::DropNewest, u32::MAX).1, 2);
     assert!(!outcome(Overflow::DropOldest, u32::MAX).0);
     assert_eq!(outcome(Overflow::DropOldest, u32::MAX).1, 2);
-    assert_eq!(outcome(Overflow::DropNewest, 5), (true, 1, 0));
+    assert_eq!(outcome(Overflow::DropNewest, 5), (true, 1, 2));
     assert_eq!(
         outcome(Overflow::DropOldest, 2).1,
         0,
@@ -508,4 +508,13 @@ fn a_client_that_takes_nothing_at_all_is_left() {
         ["DISCONNECT 0x95"],
         "a SUBACK takes six bytes"
     );
+}
+
+#[test]
+fn what_was_dropped_is_told_after_the_next_connect() {
+    let mut server = Server::new(connect());
+    deliver_all(&mut server, Q0, &["a", "b"]);
+    let mut server = server.reconnects(connect());
+    assert_eq!(server.session.take_drops().offline, 2);
+    assert_eq!(server.session.take_drops().total(), 0);
 }
