@@ -11,6 +11,7 @@
 //! |---|---|---|
 //! | messages accepted and not settled | [`Options::queue_limits`] | [`QueuePolicy`] |
 //! | QoS 1 and 2 messages not acknowledged | [`Options::receive_maximum`] | the server waits |
+//! | QoS 1 and 2 messages on their way | [`Options::maximum_in_flight`] | publishes wait in the queue |
 //! | QoS 0 messages in a stream | [`Subscribe::capacity`] | [`Overflow`] |
 //! | size of a packet received | [`Options::maximum_packet_size`] | the server does not send it |
 //! | time of an attempt to connect | [`Options::connect_timeout`] | it failed |

@@ -50,6 +50,7 @@ pub struct Options {
     pub(crate) session_expiry: Option<Duration>,
     pub(crate) will: Option<Will>,
     pub(crate) receive_maximum: NonZeroU16,
+    pub(crate) maximum_in_flight: Option<NonZeroU16>,
     pub(crate) maximum_packet_size: NonZeroU32,
     pub(crate) topic_alias_maximum: u16,
     pub(crate) user_properties: UserProperties,
@@ -74,6 +75,7 @@ impl Options {
             session_expiry: None,
             will: None,
             receive_maximum: DEFAULT_RECEIVE_MAXIMUM,
+            maximum_in_flight: None,
             maximum_packet_size: DEFAULT_MAXIMUM_PACKET_SIZE,
             topic_alias_maximum: 16,
             user_properties: UserProperties::default(),
@@ -179,6 +181,14 @@ impl Options {
     /// streams hold. MQTT 5.0 servers are told (MQTT 5.0 §3.1.2.11.3). Default: 256.
     pub fn receive_maximum(mut self, receive_maximum: NonZeroU16) -> Self {
         self.receive_maximum = receive_maximum;
+        self
+    }
+
+    /// Sets how many QoS 1 and 2 messages may be on their way to the server at once; the Receive Maximum of an MQTT
+    /// 5.0 server (MQTT 5.0 §3.2.2.3.3) holds besides. Default: 1,000 in MQTT 5.0, and 20 in MQTT 3.x,
+    /// where servers cannot say how many they take, and some close the connection at more.
+    pub fn maximum_in_flight(mut self, maximum_in_flight: NonZeroU16) -> Self {
+        self.maximum_in_flight = Some(maximum_in_flight);
         self
     }
 
@@ -296,6 +306,15 @@ impl Options {
             return Err(only_in_5("will properties"));
         }
         Ok(())
+    }
+
+    /// How many QoS 1 and 2 messages may be on their way to the server, whatever it takes.
+    pub(crate) fn send_maximum(&self) -> u16 {
+        let unless_set = match self.version {
+            Version::V5 => DEFAULT_MAXIMUM_IN_FLIGHT,
+            Version::V31 | Version::V311 => UNANNOUNCED_RECEIVE_MAXIMUM,
+        };
+        self.maximum_in_flight.map_or(unless_set, NonZeroU16::get)
     }
 
     fn connect_properties(&self) -> ConnectProperties {
@@ -426,6 +445,9 @@ pub(crate) fn expiry_seconds(duration: Duration) -> u32 {
 
 const DEFAULT_SESSION_EXPIRY: Duration = Duration::from_secs(300);
 const DEFAULT_RECEIVE_MAXIMUM: NonZeroU16 = NonZeroU16::new(256).unwrap();
+const DEFAULT_MAXIMUM_IN_FLIGHT: u16 = 1000;
+/// What a server is taken to stand that cannot say so: the least that is usual.
+const UNANNOUNCED_RECEIVE_MAXIMUM: u16 = 20;
 const DEFAULT_MAXIMUM_PACKET_SIZE: NonZeroU32 = NonZeroU32::new(256 * 1024).unwrap();
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ pub(crate) fn session(options: &Options) -> ClientSession<Message> {
 fn settings(options: &Options) -> ClientSettings {
     let mut settings = ClientSettings::default();
     settings.connect_timeout = options.connect_timeout;
+    settings.session.send_maximum = options.send_maximum();
     settings.session.queue.messages = u32::MAX;
     settings.session.queue.bytes = u32::MAX;
     settings.session.queue.at_most_once_offline = true;

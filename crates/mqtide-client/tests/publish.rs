@@ -2,9 +2,12 @@
 
 mod support;
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
-use mqtide_client::{Client, Outcome, PublishError, QoS, QueuePolicy, ReasonCode, TopicName};
+use mqtide_client::{
+    Client, Outcome, PublishError, QoS, QueuePolicy, ReasonCode, TopicName, Version,
+};
 use support::{NEW_SESSION, SAME_SESSION, connected, server, v311, within};
 
 #[tokio::test(start_paused = true)]
@@ -276,4 +279,49 @@ async fn an_expired_message_is_not_sent() {
     peer.say(NEW_SESSION).await;
     assert_eq!(within(receipt).await, Err(PublishError::Expired));
     peer.expect_silence().await;
+}
+
+/// A server of MQTT 3.x cannot say how many it takes; one that is known to take more may be given more.
+#[tokio::test(start_paused = true)]
+async fn an_older_server_gets_20_messages_at_once_unless_told_otherwise() {
+    for (maximum, expected) in [(None, 20), (NonZeroU16::new(25), 25)] {
+        for version in [Version::V31, Version::V311] {
+            let (server, options) = server();
+            let options = options.version(version);
+            let options = match maximum {
+                Some(maximum) => options.maximum_in_flight(maximum),
+                None => options,
+            };
+            let (client, mut peer) = connected(&server, options).await;
+            for _ in 0..=expected {
+                let message = client.publish("a", "1").qos(QoS::AtLeastOnce);
+                drop(message.accepted().await.unwrap());
+            }
+            for _ in 0..expected {
+                peer.expect("32 { \"a\" ?? ?? '1' }").await;
+            }
+            peer.expect_silence().await;
+            peer.say("40 02 0001").await;
+            peer.expect("32 { \"a\" ?? ?? '1' }").await;
+        }
+    }
+}
+
+/// In MQTT 3.1 nothing says whether the session is present, so what is in flight is sent again.
+#[tokio::test(start_paused = true)]
+async fn a_session_of_3_1_keeps_what_is_in_flight() {
+    let (server, options) = server();
+    let options = options.version(Version::V31).clean_start(false);
+    let (client, mut peer) = connected(&server, options).await;
+    let message = client.publish("a", "1").qos(QoS::AtLeastOnce);
+    let receipt = message.accepted().await.unwrap();
+    peer.expect("32 { \"a\" 0001 '1' }").await;
+    peer.hang_up();
+    let mut peer = server.accept_with("20 02 00 00").await;
+    peer.expect("3A { \"a\" 0001 '1' }").await;
+    peer.say("40 02 0001").await;
+    let delivered = Outcome::Delivered {
+        reason: ReasonCode::Success,
+    };
+    assert_eq!(within(receipt).await, Ok(delivered));
 }
