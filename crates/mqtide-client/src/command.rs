@@ -55,6 +55,8 @@ pub(crate) enum Command {
 pub(crate) struct SubscribeCommand {
     pub(crate) filters: Vec<FilterRequest>,
     pub(crate) inbox: Arc<Inbox>,
+    /// Whether the stream also takes what no subscription claims.
+    pub(crate) with_unclaimed: bool,
     pub(crate) reply: oneshot::Sender<Result<Vec<ReasonCode>, SubscribeError>>,
     pub(crate) room: Room,
 }

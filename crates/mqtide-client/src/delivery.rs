@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mqtide_codec::{PublishTopic, QoS};
 use mqtide_session::{AckToken, Message, ReceivedPublish};
 
+use crate::command::SubscribeCommand;
 use crate::inbox::Inbox;
 use crate::queue::Queue;
 use crate::received::{AckShare, PendingAck, Received};
@@ -75,6 +76,15 @@ impl Deliveries {
         None
     }
 
+    /// Adds the filters of a stream, and with them, if it wants that, all that no subscription claims.
+    pub(crate) fn join(&mut self, command: SubscribeCommand) {
+        if command.with_unclaimed {
+            self.rest = Some(Arc::clone(&command.inbox));
+        }
+        self.routes.join(command);
+        self.offer_unclaimed();
+    }
+
     /// From now on, `inbox` takes what no subscription claims.
     pub(crate) fn claim_rest(&mut self, inbox: Arc<Inbox>) {
         self.rest = Some(inbox);
@@ -82,7 +92,7 @@ impl Deliveries {
     }
 
     /// Looks for takers again, after new subscriptions.
-    pub(crate) fn offer_unclaimed(&mut self) {
+    fn offer_unclaimed(&mut self) {
         for arrived in std::mem::take(&mut self.unclaimed) {
             // Nothing is given up here: what is unclaimed stays so while the session is inherited.
             let _ = self.route(arrived);

@@ -244,7 +244,7 @@ impl Driver {
 
     fn up(&mut self, connack: Arc<Connack>) {
         tracing::debug!(server = %self.options.target, session_present = connack.session_present, "connected");
-        if !self.accepted && connack.session_present {
+        if !self.accepted && self.may_be_resumed(&connack) {
             self.engine.inherit_session();
         }
         self.accepted = true;
@@ -261,6 +261,15 @@ impl Driver {
             self.assigned = Some(assigned);
         }
         self.announce.send_replace(State::Up(connack));
+    }
+
+    /// Whether the server may go on with the session of an earlier run. MQTT 3.1 cannot say so: it may, unless it
+    /// was asked not to.
+    fn may_be_resumed(&self, connack: &Connack) -> bool {
+        match self.options.version {
+            Version::V31 => !self.options.clean_start,
+            Version::V311 | Version::V5 => connack.session_present,
+        }
     }
 
     fn is_up(&self) -> bool {

@@ -188,8 +188,7 @@ impl Engine {
     fn take(&mut self, command: Command) {
         match command {
             Command::Subscribe(command) => {
-                self.deliveries.routes.join(command);
-                self.deliveries.offer_unclaimed();
+                self.deliveries.join(command);
             }
             Command::Unsubscribe(command) => {
                 self.deliveries.routes.give_up(&command.filter);

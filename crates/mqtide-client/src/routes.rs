@@ -75,6 +75,7 @@ impl Routes {
             inbox,
             reply,
             room,
+            with_unclaimed: _,
         } = command;
         let answers = filters
             .into_iter()
@@ -139,7 +140,8 @@ impl Routes {
         }
     }
 
-    /// A new connection: what the server's session does not know must be told (again).
+    /// A new connection: what the server's session does not know must be told (again). MQTT 3.1 cannot tell that a
+    /// session is present, so there everything is.
     pub(crate) fn connected(&mut self, session_present: bool) {
         for (number, entry) in &mut self.filters {
             if !session_present || entry.standing != Standing::Granted {

@@ -31,6 +31,7 @@ pub struct Subscribe<'a> {
     capacity: usize,
     overflow: Overflow,
     manual_ack: bool,
+    with_unclaimed: bool,
 }
 
 impl<'a> Subscribe<'a> {
@@ -45,6 +46,7 @@ impl<'a> Subscribe<'a> {
             capacity: 256,
             overflow: Overflow::default(),
             manual_ack: false,
+            with_unclaimed: false,
         }
     }
 
@@ -98,6 +100,14 @@ impl<'a> Subscribe<'a> {
         self
     }
 
+    /// Takes also what no subscription of this client claims, in place of [`Client::messages`]: what a resumed
+    /// session brings comes in this one stream, in the order in which the server sends it, whether it matches the
+    /// filters or those of an earlier run.
+    pub fn with_unclaimed(mut self) -> Self {
+        self.with_unclaimed = true;
+        self
+    }
+
     async fn subscribed(self) -> Result<Subscription, SubscribeError> {
         self.check_version()?;
         let client = self.client;
@@ -122,6 +132,7 @@ impl<'a> Subscribe<'a> {
         client.queue().push(Command::Subscribe(SubscribeCommand {
             filters,
             inbox,
+            with_unclaimed: self.with_unclaimed,
             reply,
             room,
         }));

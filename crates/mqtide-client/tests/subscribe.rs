@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mqtide_client::{
     Client, Options, OptionsError, Overflow, QoS, ReasonCode, Received, State, SubscribeError,
-    Subscription,
+    Subscription, Version,
 };
 use support::{NEW_SESSION, Peer, SAME_SESSION, connected, server, v311, within};
 
@@ -343,6 +343,68 @@ async fn a_session_of_an_earlier_run_waits_for_its_subscriber() {
     let mut rest = client.messages();
     assert_eq!(text(&next(&mut rest).await), "2");
     peer.expect("40 02 0002").await;
+}
+
+/// MQTT-4.6.0-6: what comes before SUBSCRIBE, before SUBACK and after it is one stream in one order.
+#[tokio::test(start_paused = true)]
+async fn a_resumed_session_and_its_subscription_are_one_stream_in_order() {
+    let (server, options) = server();
+    let (client, mut peer) = resumed(options.clean_start(false), &server).await;
+    peer.say("32 { \"a\" 0001 00 '1' } 32 { \"old\" 0002 00 '2' }")
+        .await;
+    peer.expect_silence().await;
+    let dialogue = async {
+        let packet = peer.expect("82 { ** }").await;
+        peer.say("32 { \"a\" 0003 00 '3' } 32 { \"old\" 0004 00 '4' }")
+            .await;
+        let identifier = format!("{:02X}{:02X}", packet[2], packet[3]);
+        peer.say(&format!("90 {{ {identifier} 00 01 }}")).await;
+        peer.say("32 { \"a\" 0005 00 '5' }").await;
+    };
+    let request = client.subscribe("a").qos(QoS::AtLeastOnce).with_unclaimed();
+    let (subscription, ()) = tokio::join!(request.into_future(), dialogue);
+    let mut subscription = subscription.unwrap();
+    for (number, expected) in ["1", "2", "3", "4", "5"].into_iter().enumerate() {
+        let message = next(&mut subscription).await;
+        assert_eq!(text(&message), expected);
+        drop(message);
+        peer.expect(&format!("40 02 {:04X}", number + 1)).await;
+    }
+    assert!(subscription.try_next().is_none());
+}
+
+/// CONNACK of MQTT 3.1 does not tell that the session is present.
+#[tokio::test(start_paused = true)]
+async fn a_session_of_3_1_may_be_present_and_is_subscribed_to_again() {
+    let (server, options) = server();
+    let options = options.version(Version::V31).clean_start(false);
+    let (client, mut peer) = connected(&server, options).await;
+    peer.say("32 { \"a\" 0001 '1' }").await;
+    peer.expect_silence().await;
+    let dialogue = async {
+        peer.expect("82 { 0001 \"a\" 01 }").await;
+        peer.say("90 { 0001 01 }").await;
+    };
+    let request = client.subscribe("a").qos(QoS::AtLeastOnce);
+    let (subscription, ()) = tokio::join!(request.into_future(), dialogue);
+    let mut subscription = subscription.unwrap();
+    assert_eq!(text(&next(&mut subscription).await), "1");
+    peer.expect("40 02 0001").await;
+    peer.hang_up();
+
+    let mut peer = server.accept_with("20 02 00 00").await;
+    peer.expect("82 { ?? ?? \"a\" 01 }").await;
+    peer.say("32 { \"a\" 0001 '2' }").await;
+    assert_eq!(text(&next(&mut subscription).await), "2");
+}
+
+/// With Clean Session 1 there is no earlier session: what nobody asked for does not wait.
+#[tokio::test(start_paused = true)]
+async fn a_clean_session_of_3_1_has_no_past() {
+    let (server, options) = server();
+    let (_client, mut peer) = connected(&server, options.version(Version::V31)).await;
+    peer.say("32 { \"a\" 0001 '1' }").await;
+    peer.expect("40 02 0001").await;
 }
 
 #[tokio::test(start_paused = true)]
