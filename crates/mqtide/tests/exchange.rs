@@ -201,7 +201,7 @@ fn retained_messages_are_selected_and_cleared() {
 #[test]
 fn a_session_left_behind_is_continued() {
     let broker = Broker::start();
-    for version in ["311", "5"] {
+    for version in VERSIONS {
         let id = format!("keeper-{version}");
         let subscribe = |more: &[&str]| {
             let mut args = broker.args(
@@ -241,6 +241,26 @@ fn a_session_left_behind_is_continued() {
             &["-V", version, "-i", &id, "-c", "-t", "other", "-W", "1"],
         ));
         assert_eq!(text(&nothing.stdout), "");
+    }
+}
+
+/// MQTT-4.6.0-6, v3.1.1 MQTT-4.6.0-6
+#[test]
+fn what_a_session_has_kept_comes_in_its_order() {
+    let broker = Broker::start();
+    let lines: String = (0..200).map(|n| format!("{n}\n")).collect();
+    for version in VERSIONS {
+        for qos in ["1", "2"] {
+            let id = format!("order-{version}-{qos}");
+            let session = ["-V", version, "-i", &id, "-c", "-q", qos, "-t", &id];
+            let subscribe = |more: &[&str]| run(&broker.args("sub", &[&session, more].concat()));
+            assert!(subscribe(&["-E"]).status.success());
+            let publisher = broker.args("pub", &["-V", version, "-t", &id, "-q", qos, "-l"]);
+            let sent = run_with_input(&publisher, lines.as_bytes());
+            assert!(sent.status.success(), "{}", text(&sent.stderr));
+            let kept = subscribe(&["-C", "200", "-W", "30"]);
+            assert_eq!(text(&kept.stdout), lines, "MQTT {version} at QoS {qos}");
+        }
     }
 }
 

@@ -121,9 +121,9 @@ async fn subscribe(args: SubscribeArgs) -> Result<(), Failure> {
     };
     // Dropped after the client has closed: a stream that is dropped before unsubscribes, and what a session shall
     // bring next time has to stay subscribed to.
-    let mut incoming = None;
+    let mut subscription = None;
     let outcome = tokio::select! {
-        outcome = args.receive(&client, &filters, format, &mut incoming) => outcome,
+        outcome = args.receive(&client, &filters, format, &mut subscription) => outcome,
         _ = signals.next() => Ok(()),
         () = &mut over => Err(out_of_time()),
     };
@@ -153,10 +153,8 @@ impl SubscribeArgs {
         client: &Client,
         filters: &[String],
         format: Format,
-        incoming: &mut Option<Incoming>,
+        subscription: &mut Option<Subscription>,
     ) -> Result<(), Failure> {
-        // What a continued session brings besides these filters is printed, too.
-        let rest = self.connection.is_persistent().then(|| client.messages());
         for filter in &self.unsubscribe {
             client
                 .unsubscribe(filter)
@@ -166,9 +164,9 @@ impl SubscribeArgs {
         let Some(request) = self.request(client, filters) else {
             return Ok(());
         };
-        let subscription = request.await.map_err(|error| explain(&error))?;
+        let granted = request.await.map_err(|error| explain(&error))?;
+        let subscription = subscription.insert(granted);
         tracing::debug!(?filters, "subscribed");
-        let incoming = incoming.insert(Incoming { subscription, rest });
         if self.exit_after_subscribe {
             return Ok(());
         }
@@ -177,7 +175,7 @@ impl SubscribeArgs {
             format,
             unflushed: Vec::new(),
         };
-        self.print(client, incoming, printer).await
+        self.print(client, subscription, printer).await
     }
 
     /// All filters in one stream, so that a message which several of them match is printed once.
@@ -187,6 +185,10 @@ impl SubscribeArgs {
             .iter()
             .fold(client.subscribe(first), Subscribe::and)
             .qos(self.qos);
+        // What a continued session brings besides these filters is printed, too, and in its order.
+        if self.connection.is_persistent() {
+            request = request.with_unclaimed();
+        }
         if self.no_local {
             request = request.no_local();
         }
@@ -202,17 +204,17 @@ impl SubscribeArgs {
     async fn print(
         &self,
         client: &Client,
-        incoming: &mut Incoming,
+        subscription: &mut Subscription,
         mut printer: Printer,
     ) -> Result<(), Failure> {
         let mut left = self.count.map(NonZeroU64::get);
         while left != Some(0) {
-            let message = match incoming.try_next() {
+            let message = match subscription.try_next() {
                 Some(message) => message,
                 None => {
                     printer.flush()?;
-                    let Some(message) = incoming.next().await else {
-                        return Err(ended(client, incoming));
+                    let Some(message) = subscription.next().await else {
+                        return Err(ended(client, subscription));
                     };
                     message
                 }
@@ -235,31 +237,6 @@ impl SubscribeArgs {
             left = left.map(|left| left - 1);
         }
         printer.flush()
-    }
-}
-
-/// The messages of the filters, and of what an earlier run left behind.
-#[derive(Debug)]
-struct Incoming {
-    subscription: Subscription,
-    rest: Option<Subscription>,
-}
-
-impl Incoming {
-    fn try_next(&mut self) -> Option<Received> {
-        self.subscription
-            .try_next()
-            .or_else(|| self.rest.as_mut()?.try_next())
-    }
-
-    async fn next(&mut self) -> Option<Received> {
-        match &mut self.rest {
-            None => self.subscription.next().await,
-            Some(rest) => tokio::select! {
-                message = self.subscription.next() => message,
-                Some(message) = rest.next() => Some(message),
-            },
-        }
     }
 }
 
@@ -298,8 +275,8 @@ fn explain(error: &SubscribeError) -> Failure {
 }
 
 /// Why there are no more messages.
-fn ended(client: &Client, incoming: &Incoming) -> Failure {
-    if let Some(refused) = incoming.subscription.refused() {
+fn ended(client: &Client, subscription: &Subscription) -> Failure {
+    if let Some(refused) = subscription.refused() {
         return explain(&refused);
     }
     match client.state().current() {
