@@ -22,7 +22,7 @@ use crate::admission::Admission;
 use crate::core::Core;
 use crate::hooks::{AuthenticationStep, ClientInfo, Credentials, PublishRequest};
 use crate::life::Opening;
-use crate::listener::{ListenProtocol, Peer};
+use crate::listener::Peer;
 use crate::worker::Worker;
 
 /// Brings a connection to the point where it has a session, if it comes to that.
@@ -116,7 +116,7 @@ impl Connecting {
     async fn open(&self, stream: TcpStream) -> io::Result<Transport> {
         match self.peer.protocol {
             #[cfg(feature = "ws")]
-            ListenProtocol::WebSocket => {
+            crate::listener::ListenProtocol::WebSocket => {
                 let stream = crate::listener::WsStream::accept(stream, &self.peer.path).await?;
                 Ok(Transport::Ws(Box::new(stream)))
             }

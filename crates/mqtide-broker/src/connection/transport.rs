@@ -2,15 +2,18 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
+#[cfg(feature = "ws")]
+use std::{sync::Arc, task::ready};
 
+#[cfg(feature = "ws")]
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 
 use super::link::Writer;
+#[cfg(feature = "ws")]
 use super::output::Rest;
 #[cfg(feature = "ws")]
 use crate::listener::WsStream;

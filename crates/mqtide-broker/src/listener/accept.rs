@@ -28,6 +28,10 @@ pub(crate) struct Peer {
     /// Whether the listener is bound to a loopback address.
     pub(crate) loopback: bool,
     pub(crate) protocol: ListenProtocol,
+    #[cfg_attr(
+        not(feature = "ws"),
+        expect(dead_code, reason = "only WebSocket has a use for it")
+    )]
     pub(crate) path: Arc<str>,
 }
 
