@@ -137,12 +137,16 @@ impl Engine {
     }
 
     /// Whether the application can take more messages of QoS 1 and 2. A server that knows the window never gets
-    /// beyond it, so reading goes on; one that does not know it, in MQTT 3.x, is stopped at it.
+    /// beyond it, so reading goes on; one that does not know it, in MQTT 3.x, is stopped at it. Not while an
+    /// answer is awaited, though: it may come behind messages of a continued session that nobody can take before.
+    /// What the server leaves unacknowledged bounds them then.
     pub(crate) fn has_window(&self) -> bool {
         let unacknowledged = self.deliveries.unacknowledged();
         match self.session.version() {
             Version::V5 => unacknowledged <= self.window.into(),
-            Version::V31 | Version::V311 => unacknowledged < self.window.into(),
+            Version::V31 | Version::V311 => {
+                unacknowledged < self.window.into() || !self.requests.is_empty()
+            }
         }
     }
 

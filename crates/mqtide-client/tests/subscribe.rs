@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use mqtide_client::{
@@ -371,6 +372,32 @@ async fn a_resumed_session_and_its_subscription_are_one_stream_in_order() {
         peer.expect(&format!("40 02 {:04X}", number + 1)).await;
     }
     assert!(subscription.try_next().is_none());
+}
+
+/// More messages than the client takes at once come before the answer to SUBSCRIBE, which is read all the same.
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_found_behind_a_full_window() {
+    let (server, options) = server();
+    let options = v311(options)
+        .clean_start(false)
+        .receive_maximum(NonZeroU16::MIN);
+    let connecting = Client::connect(options);
+    let (client, mut peer) = tokio::join!(connecting, server.accept_with("20 02 01 00"));
+    let client = client.unwrap();
+    let dialogue = async {
+        peer.expect("82 { 0001 \"a\" 01 }").await;
+        for number in ["1", "2", "3"] {
+            peer.say(&format!("32 {{ \"a\" 000{number} '{number}' }}"))
+                .await;
+        }
+        peer.say("90 { 0001 01 }").await;
+    };
+    let request = client.subscribe("a").qos(QoS::AtLeastOnce);
+    let (subscription, ()) = within(async { tokio::join!(request.into_future(), dialogue) }).await;
+    let mut subscription = subscription.unwrap();
+    for expected in ["1", "2", "3"] {
+        assert_eq!(text(&next(&mut subscription).await), expected);
+    }
 }
 
 /// CONNACK of MQTT 3.1 does not tell that the session is present.
