@@ -28,7 +28,13 @@ class CommandLine:
     def publish_lines(self, broker, topic, lines, *options, version="5.0", qos=0):
         """Publishes each line as a message over one connection."""
         text = "".join(f"{line}\n" for line in lines)
-        self._publish(broker, topic, "-l", text.encode(), options, version, qos)
+        try:
+            self._publish(broker, topic, "-l", text.encode(), options, version, qos)
+        except subprocess.TimeoutExpired:
+            # mosquitto_pub 2.0 now and then misses the end of its input and stays, on any broker. Whether the lines
+            # have arrived is for the receiver to say.
+            if self.name != MOSQUITTO.name:
+                raise
 
     def _publish(self, broker, topic, source, payload, options, version, qos):
         command = [*self._publisher, *self._connection(broker, version), "-t", topic, "-q", str(qos), source, *options]
