@@ -10,7 +10,7 @@ use crate::command::SubscribeCommand;
 use crate::inbox::Inbox;
 use crate::queue::Queue;
 use crate::received::{AckShare, PendingAck, Received};
-use crate::routes::Routes;
+use crate::routes::{Past, Routes};
 
 /// Hands messages to streams, and keeps those that are nobody's yet.
 pub(crate) struct Deliveries {
@@ -35,9 +35,9 @@ struct Arrived {
 }
 
 impl Deliveries {
-    pub(crate) fn new(queue: Arc<Queue>, seed: u64) -> Self {
+    pub(crate) fn new(queue: Arc<Queue>, seed: u64, past: Past) -> Self {
         Deliveries {
-            routes: Routes::new(seed),
+            routes: Routes::new(seed, past),
             rest: None,
             unclaimed: VecDeque::new(),
             inherited: false,

@@ -24,6 +24,7 @@ use crate::error::{CloseError, ConnectError, SubscribeError, UnsubscribeError};
 use crate::options::{Options, expiry_seconds};
 use crate::publish::Outcome;
 use crate::queue::{Queue, Room};
+use crate::routes::Past;
 use crate::translate::{
     disconnect, goodbye, identifier, not_sent, publish_result, refused, session, subscription,
 };
@@ -82,9 +83,13 @@ pub(crate) enum Turn {
 
 impl Engine {
     pub(crate) fn new(options: &Options, queue: Arc<Queue>) -> Self {
+        let past = match options.clean_start {
+            true => Past::None,
+            false => Past::Possible,
+        };
         Engine {
             session: session(options),
-            deliveries: Deliveries::new(Arc::clone(&queue), rand::random()),
+            deliveries: Deliveries::new(Arc::clone(&queue), rand::random(), past),
             queue,
             clock: Clock::start(),
             publishes: HashMap::new(),

@@ -16,6 +16,10 @@ use crate::queue::Room;
 ///
 /// Each filter has a number of its own, which goes to the server as Subscription Identifier where that is
 /// possible: then a message says itself which filters it matched, and is not matched a second time.
+///
+/// The server's session may know filters that an earlier run of the application subscribed to, with numbers of
+/// that run, and queued messages carry them. So a message is believed only if this run has given out all of its
+/// numbers and none stands for a filter that does not match; any other is matched by its topic.
 pub(crate) struct Routes {
     filters: HashMap<u32, Entry>,
     /// The numbers of the filters that match a topic, for messages without Subscription Identifiers.
@@ -24,7 +28,14 @@ pub(crate) struct Routes {
     /// The numbers of the filters that the server must be told.
     unsent: BTreeSet<u32>,
     joining: Vec<Joining>,
-    last_number: u32,
+    given: Given,
+}
+
+/// The numbers that have been given out: so many after `first`, with 1 behind the largest.
+#[derive(Debug)]
+struct Given {
+    first: u64,
+    count: u64,
 }
 
 /// One filter.
@@ -57,14 +68,16 @@ struct Joining {
 
 impl Routes {
     /// No filters. Servers choose the topics that are hashed, so the seed is drawn at random.
-    pub(crate) fn new(seed: u64) -> Self {
+    ///
+    /// Numbers start with 1, or, beside those of an earlier run, at random: it had few of very many.
+    pub(crate) fn new(seed: u64, past: Past) -> Self {
         Routes {
             filters: HashMap::new(),
             index: FilterIndex::with_seed(seed),
             numbers: HashMap::new(),
             unsent: BTreeSet::new(),
             joining: Vec::new(),
-            last_number: 0,
+            given: Given::new(seed, past),
         }
     }
 
@@ -117,9 +130,9 @@ impl Routes {
     /// A number is not used again soon, as messages under way may still carry it.
     fn free_number(&mut self) -> u32 {
         loop {
-            self.last_number = self.last_number % MAXIMUM_NUMBER + 1;
-            if !self.filters.contains_key(&self.last_number) {
-                return self.last_number;
+            let number = self.given.next();
+            if !self.filters.contains_key(&number) {
+                return number;
             }
         }
     }
@@ -269,19 +282,27 @@ impl Routes {
         numbers: &[SubscriptionIdentifier],
     ) -> Vec<Arc<Inbox>> {
         let mut streams: Vec<Arc<Inbox>> = Vec::new();
-        let known = numbers
-            .iter()
-            .filter_map(|number| self.filters.get(&number.as_u32()));
-        known.for_each(|entry| add_each_once(&mut streams, &entry.streams));
-        if streams.is_empty() {
-            self.index.for_each_match(topic, |number, ()| {
-                let entry = self.filters.get(number);
-                entry
-                    .into_iter()
-                    .for_each(|entry| add_each_once(&mut streams, &entry.streams));
-            });
+        let mut add = |number: &u32| {
+            let entry = self.filters.get(number);
+            entry
+                .into_iter()
+                .for_each(|entry| add_each_once(&mut streams, &entry.streams));
+        };
+        let are_ours = || numbers.iter().all(|number| self.is_ours(*number, topic));
+        if !numbers.is_empty() && are_ours() {
+            numbers.iter().for_each(|number| add(&number.as_u32()));
+        } else {
+            self.index.for_each_match(topic, |number, ()| add(number));
         }
         streams
+    }
+
+    /// Whether a message with this topic can have the number from a filter of this run, which may have been given
+    /// up since.
+    fn is_ours(&self, number: SubscriptionIdentifier, topic: &TopicName) -> bool {
+        let number = number.as_u32();
+        let matches = |entry: &Entry| entry.request.filter.filter().matches(topic);
+        self.given.includes(number) && self.filters.get(&number).is_none_or(matches)
     }
 
     /// Ends all streams.
@@ -291,6 +312,35 @@ impl Routes {
         self.numbers.clear();
         self.index = FilterIndex::with_seed(0);
         self.joining.clear();
+    }
+}
+
+/// Whether the server may know subscriptions that an earlier run of the application has made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// It is told to forget them.
+    None,
+    /// It may.
+    Possible,
+}
+
+impl Given {
+    fn new(seed: u64, past: Past) -> Self {
+        let first = match past {
+            Past::None => 0,
+            Past::Possible => seed % MAXIMUM_NUMBER,
+        };
+        Given { first, count: 0 }
+    }
+
+    fn next(&mut self) -> u32 {
+        let number = (self.first + self.count) % MAXIMUM_NUMBER + 1;
+        self.count += 1;
+        u32::try_from(number).unwrap_or(1)
+    }
+
+    fn includes(&self, number: u32) -> bool {
+        (u64::from(number) + MAXIMUM_NUMBER - 1 - self.first) % MAXIMUM_NUMBER < self.count
     }
 }
 
@@ -314,4 +364,25 @@ fn merged(old: &FilterRequest, new: FilterRequest) -> FilterRequest {
 }
 
 /// The largest Subscription Identifier (MQTT 5.0 §3.8.2.1.2).
-const MAXIMUM_NUMBER: u32 = 268_435_455;
+const MAXIMUM_NUMBER: u64 = 268_435_455;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_start_with_1_unless_there_may_be_others() {
+        assert_eq!(Given::new(7, Past::None).next(), 1);
+        assert_eq!(Given::new(7, Past::Possible).next(), 8);
+    }
+
+    #[test]
+    fn numbers_go_on_with_1_behind_the_largest() {
+        let mut given = Given::new(MAXIMUM_NUMBER - 1, Past::Possible);
+        let largest = 268_435_455;
+        assert!(!given.includes(largest));
+        assert_eq!([given.next(), given.next()], [largest, 1]);
+        let included = [largest - 1, largest, 1, 2].map(|number| given.includes(number));
+        assert_eq!(included, [false, true, true, false]);
+    }
+}

@@ -189,7 +189,8 @@ impl<'a> IntoFuture for Subscribe<'a> {
 /// ([`refused`](Self::refused)).
 ///
 /// With overlapping subscriptions on one client, each stream gets a message once. (An exception that MQTT 3.x
-/// allows to servers: one that sends a copy per overlapping subscription gives each stream all copies.)
+/// allows to servers: one that sends a copy per overlapping subscription gives each stream all copies.) A session of
+/// an earlier run may bring messages for the subscriptions of that run; they are matched by their topic.
 #[derive(Debug)]
 #[must_use = "dropping a subscription unsubscribes"]
 pub struct Subscription {

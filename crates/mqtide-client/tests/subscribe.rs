@@ -346,6 +346,85 @@ async fn a_session_of_an_earlier_run_waits_for_its_subscriber() {
     peer.expect("40 02 0002").await;
 }
 
+/// Subscribes in a resumed session; returns also the property that the filter's messages come with.
+async fn subscribed_anew(client: &Client, peer: &mut Peer, filter: &str) -> (Subscription, String) {
+    let dialogue = async {
+        let packet = peer.expect("82 { ** }").await;
+        let reply = format!("90 {{ {:02X}{:02X} 00 02 }}", packet[2], packet[3]);
+        peer.say(&reply).await;
+        mqtide_testkit::notation::hex(&packet[5..5 + usize::from(packet[4])])
+    };
+    let request = client.subscribe(filter).qos(QoS::ExactlyOnce);
+    let (subscription, property) = tokio::join!(request.into_future(), dialogue);
+    (subscription.expect("the server grants it"), property)
+}
+
+/// The server's session still has the filters of an earlier run, whose identifiers began with 1 or anywhere.
+#[tokio::test(start_paused = true)]
+async fn identifiers_of_an_earlier_run_mislead_nobody() {
+    let (server, options) = server();
+    let (client, mut peer) = resumed(options.clean_start(false), &server).await;
+    let (mut wide, of_wide) = subscribed_anew(&client, &mut peer, "a/#").await;
+    let (mut narrow, of_narrow) = subscribed_anew(&client, &mut peer, "a/b").await;
+    let mut rest = client.messages();
+    for earlier in ["0B 01", "0B 02", "0B FFFFFF7F"] {
+        // From an earlier `a/#`, from an earlier `c`, and from one of each time.
+        peer.say(&format!("30 {{ \"a/b\" {{ {earlier} }} 'queued' }}"))
+            .await;
+        peer.say(&format!("30 {{ \"c\" {{ {earlier} }} 'forgotten' }}"))
+            .await;
+        peer.say(&format!(
+            "30 {{ \"a/b\" {{ {earlier} {of_wide} }} 'half' }}"
+        ))
+        .await;
+        assert_eq!(text(&next(&mut narrow).await), "queued");
+        assert_eq!(text(&next(&mut rest).await), "forgotten");
+        assert_eq!(text(&next(&mut narrow).await), "half");
+        assert_eq!(text(&next(&mut wide).await), "queued");
+        assert_eq!(text(&next(&mut wide).await), "half");
+    }
+    // Those of this run are believed: a server may send one copy for each.
+    peer.say(&format!("30 {{ \"a/b\" {{ {of_narrow} }} 'one' }}"))
+        .await;
+    peer.say(&format!("30 {{ \"a/b\" {{ {of_wide} }} 'other' }}"))
+        .await;
+    assert_eq!(text(&next(&mut narrow).await), "one");
+    assert_eq!(text(&next(&mut wide).await), "other");
+    assert!(wide.try_next().is_none() && narrow.try_next().is_none());
+}
+
+/// Even if an identifier of an earlier run is the same as one of this run, no stream gets what it did not ask for.
+#[tokio::test(start_paused = true)]
+async fn an_identifier_whose_filter_does_not_match_is_not_believed() {
+    let (server, options) = server();
+    let (client, mut peer) = resumed(options.clean_start(false), &server).await;
+    let (mut apples, of_apples) = subscribed_anew(&client, &mut peer, "apples").await;
+    let (mut pears, _) = subscribed_anew(&client, &mut peer, "pears").await;
+    peer.say(&format!("30 {{ \"pears\" {{ {of_apples} }} '1' }}"))
+        .await;
+    assert_eq!(text(&next(&mut pears).await), "1");
+    assert!(apples.try_next().is_none());
+}
+
+/// The session goes on in the same process: its own identifiers hold, and what has been given up stays so.
+#[tokio::test(start_paused = true)]
+async fn identifiers_hold_over_connections() {
+    let (server, options) = server();
+    let (client, mut peer) = connected(&server, options).await;
+    let mut wide = subscribed(&client, &mut peer, "a/#").await;
+    let narrow = subscribed(&client, &mut peer, "a/b").await;
+    peer.hang_up();
+    let mut peer = server.accept_with(SAME_SESSION).await;
+    drop(narrow);
+    peer.expect("A2 { ?? ?? 00 \"a/b\" }").await;
+    // One copy for each subscription, the second under way when it was given up.
+    peer.say("30 { \"a/b\" { 0B 01 } '1' } 30 { \"a/b\" { 0B 02 } '1' }")
+        .await;
+    peer.say("30 { \"a/b\" { 0B 01 0B 02 } '2' }").await;
+    assert_eq!(text(&next(&mut wide).await), "1");
+    assert_eq!(text(&next(&mut wide).await), "2");
+}
+
 /// MQTT-4.6.0-6: what comes before SUBSCRIBE, before SUBACK and after it is one stream in one order.
 #[tokio::test(start_paused = true)]
 async fn a_resumed_session_and_its_subscription_are_one_stream_in_order() {
