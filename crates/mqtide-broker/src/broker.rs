@@ -69,8 +69,7 @@ impl Broker {
             .handles()
             .iter()
             .cloned()
-            .map(Worker::new)
-            .map(Arc::new)
+            .map(|runtime| Arc::new(Worker::new(runtime, runtimes.clock().clone())))
             .collect();
         let retained = Retained::new(
             config.limits.retained_messages,
@@ -94,7 +93,8 @@ impl Broker {
             broker.tasks.extend(worker.start(&core));
         }
         let first = core.workers[0].runtime();
-        broker.tasks.push(first.spawn(sys::run(Arc::clone(&core))));
+        let clock = core.workers[0].clock();
+        broker.tasks.push(clock.spawn(sys::run(Arc::clone(&core))));
         for listener in listeners {
             broker
                 .tasks

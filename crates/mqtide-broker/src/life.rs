@@ -299,7 +299,7 @@ impl Core {
         let (gone, all_gone) = tokio::sync::oneshot::channel::<()>();
         let until = time::Instant::now() + self.config.stop_grace;
         let online = Arc::clone(&self.online);
-        self.workers[0].runtime().spawn(async move {
+        self.workers[0].clock().spawn(async move {
             while online.load(Relaxed) > 0 && time::Instant::now() < until {
                 tokio::time::sleep(POLL_ONLINE).await;
             }
@@ -351,7 +351,7 @@ impl Core {
             return self.publish_will_now(&client_id, &will, worker);
         };
         let (core, worker) = (Arc::clone(self), Arc::clone(worker));
-        worker.runtime().clone().spawn(async move {
+        worker.clock().clone().spawn(async move {
             let request = PublishRequest {
                 topic: will.topic.as_str(),
                 qos: will.qos,

@@ -133,10 +133,6 @@ impl Publication {
         &self.0.slice[..self.topic_len()]
     }
 
-    pub(crate) fn topic_len(&self) -> usize {
-        usize::from(self.header().topic_len)
-    }
-
     /// The encoded properties that every receiver gets.
     pub(crate) fn properties(&self) -> &[u8] {
         &self.0.slice[self.topic_len()..][..self.header().properties_len as usize]
@@ -206,6 +202,10 @@ impl Deliverable for Publication {
     fn topic(&self) -> &str {
         // It was text when it was put in.
         std::str::from_utf8(self.topic_bytes()).unwrap_or_default()
+    }
+
+    fn topic_len(&self) -> usize {
+        usize::from(self.header().topic_len)
     }
 
     fn payload_len(&self) -> usize {

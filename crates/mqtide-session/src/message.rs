@@ -19,6 +19,11 @@ pub trait Deliverable {
     /// The topic name.
     fn topic(&self) -> &str;
 
+    /// The length of the topic name in bytes, for those to whom it costs less than the text.
+    fn topic_len(&self) -> usize {
+        self.topic().len()
+    }
+
     /// The length of the payload in bytes.
     fn payload_len(&self) -> usize;
 
@@ -34,6 +39,10 @@ pub trait Deliverable {
 impl<T: Deliverable + ?Sized> Deliverable for alloc::sync::Arc<T> {
     fn topic(&self) -> &str {
         (**self).topic()
+    }
+
+    fn topic_len(&self) -> usize {
+        (**self).topic_len()
     }
 
     fn payload_len(&self) -> usize {

@@ -245,7 +245,7 @@ impl<M: Deliverable + Clone> Outbound<M> {
                 Step::Again
             }
             Ok(plan) => {
-                wire.commit(queued.delivery.message.topic(), plan);
+                wire.commit(&queued.delivery.message, plan);
                 fates(Fate::Written(queued.key));
                 Step::Write(OutgoingPublish::at_most_once(queued, plan))
             }
@@ -344,7 +344,7 @@ impl<M: Deliverable + Clone> Outbound<M> {
         let Some(publish) = flight.write(id, plan, self.keep) else {
             return Step::Again;
         };
-        wire.commit(publish.message.topic(), plan);
+        wire.commit(&publish.message, plan);
         self.open += 1;
         Step::Write(publish)
     }

@@ -1,6 +1,5 @@
 //! What has to wait for the answer of a hook.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use mqtide_codec::{Auth, Disconnect, ReasonCode};
@@ -15,10 +14,10 @@ use crate::hooks::{
 };
 use crate::publication::Publication;
 use crate::slot::Slot;
-use crate::worker::Worker;
+use crate::worker::{OnClock, Worker};
 
 /// Work that waits for a hook; the client waits with it.
-pub(super) type Deferred = Pin<Box<dyn Future<Output = Answer> + Send>>;
+pub(super) type Deferred = OnClock<Answer>;
 
 /// What came of it.
 pub(super) struct Answer {
@@ -37,7 +36,8 @@ pub(super) fn authorized(
 ) -> Next {
     let (core, worker, slot) = (Arc::clone(core), Arc::clone(worker), Arc::clone(slot));
     let info = Arc::clone(info);
-    Next::Defer(Box::pin(async move {
+    let clock = worker.clock().clone();
+    let answered = async move {
         let mut next = Next::Read;
         for event in events {
             match one(&core, &worker, &slot, &info, event).await {
@@ -49,7 +49,8 @@ pub(super) fn authorized(
             next,
             exchange: None,
         }
-    }))
+    };
+    Next::Defer(OnClock::new(&clock, answered))
 }
 
 async fn one(
@@ -123,7 +124,8 @@ pub(super) fn reauthenticate(
 ) -> Deferred {
     let (core, worker, slot) = (Arc::clone(core), Arc::clone(worker), Arc::clone(slot));
     let info = Arc::clone(info);
-    Box::pin(async move {
+    let clock = worker.clock().clone();
+    let answered = async move {
         let begin = || {
             let credentials = Credentials {
                 client_id: &info.client_id,
@@ -155,7 +157,8 @@ pub(super) fn reauthenticate(
             next: Next::Read,
             exchange,
         }
-    })
+    };
+    OnClock::new(&clock, answered)
 }
 
 fn answer(session: &mut ServerSession<Publication>, step: Result<AuthenticationStep, Refusal>) {

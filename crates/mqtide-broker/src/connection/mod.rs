@@ -28,7 +28,7 @@ use online::Online;
 use crate::admission::Admission;
 use crate::core::Core;
 use crate::listener::Peer;
-use crate::worker::Worker;
+use crate::worker::{OnClock, Worker};
 
 /// The task of a connection, from accept to close.
 ///
@@ -37,11 +37,11 @@ use crate::worker::Worker;
 #[must_use = "a connection is served by spawning it"]
 pub(crate) enum Connection {
     /// There is no session yet.
-    Connecting(Pin<Box<dyn Future<Output = Option<Online>> + Send>>),
+    Connecting(OnClock<Option<Online>>),
     /// A session is served.
     Online(Online),
     /// The session has gone on without the connection.
-    Closing(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Closing(OnClock<()>),
     /// Nothing is left.
     Closed,
 }
@@ -55,9 +55,9 @@ impl Connection {
         peer: Peer,
         admission: Admission,
     ) -> Self {
-        Connection::Connecting(Box::pin(handshake::run(
-            core, worker, stream, peer, admission,
-        )))
+        let clock = worker.clock().clone();
+        let handshake = handshake::run(core, worker, stream, peer, admission);
+        Connection::Connecting(OnClock::new(&clock, handshake))
     }
 }
 
@@ -67,19 +67,22 @@ impl Future for Connection {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             *self = match &mut *self {
-                Connection::Connecting(handshake) => match ready!(handshake.as_mut().poll(cx)) {
+                Connection::Connecting(handshake) => match ready!(Pin::new(handshake).poll(cx)) {
                     Some(online) => Connection::Online(online),
                     None => Connection::Closed,
                 },
                 Connection::Online(online) => {
                     ready!(online.poll(cx));
                     match mem::replace(&mut *self, Connection::Closed) {
-                        Connection::Online(online) => Connection::Closing(Box::pin(online.close())),
+                        Connection::Online(online) => {
+                            let clock = online.worker.clock().clone();
+                            Connection::Closing(OnClock::new(&clock, online.close()))
+                        }
                         other => other,
                     }
                 }
                 Connection::Closing(closing) => {
-                    ready!(closing.as_mut().poll(cx));
+                    ready!(Pin::new(closing).poll(cx));
                     Connection::Closed
                 }
                 Connection::Closed => return Poll::Ready(()),

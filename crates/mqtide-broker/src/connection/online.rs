@@ -68,9 +68,14 @@ enum Turn {
 impl Online {
     /// Serves the client; ready when the connection is over and the session has been told.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        for _ in 0..TURNS {
-            match self.turn(cx) {
-                Turn::Again => {}
+        let mut reads = TURNS;
+        loop {
+            match self.turn(cx, &mut reads) {
+                Turn::Again if reads > 0 => {}
+                Turn::Again => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Turn::Sleep => return Poll::Pending,
                 Turn::Leave => {
                     self.core.leave(&self.slot, self.epoch, &self.worker);
@@ -78,8 +83,6 @@ impl Online {
                 }
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 
     /// Takes in what the client has sent behind its CONNECT.
@@ -98,7 +101,7 @@ impl Online {
         }
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
+    fn turn(&mut self, cx: &mut Context<'_>, reads: &mut usize) -> Turn {
         let reasons = self.bell.answer();
         if reasons & Doorbell::LEAVE != 0 {
             return Turn::Leave;
@@ -119,7 +122,7 @@ impl Online {
         if let Some(hooked) = &mut self.hooked
             && let Some(deferred) = &mut hooked.deferred
         {
-            let Poll::Ready(answer) = deferred.as_mut().poll(cx) else {
+            let Poll::Ready(answer) = Pin::new(deferred).poll(cx) else {
                 return Turn::Sleep;
             };
             hooked.deferred = None;
@@ -130,10 +133,17 @@ impl Online {
             return Turn::Sleep;
         }
         let worker = Arc::clone(&self.worker);
-        worker.with_scratch(|scratch| match self.poll_input(cx, scratch) {
-            Poll::Pending => Turn::Sleep,
-            Poll::Ready(Ok(next)) => self.follow(next),
-            Poll::Ready(Err(_)) => Turn::Leave,
+        worker.with_scratch(|scratch| {
+            while *reads > 0 {
+                *reads -= 1;
+                match self.poll_input(cx, scratch) {
+                    Poll::Pending => return Turn::Sleep,
+                    Poll::Ready(Ok(Next::Read)) => {}
+                    Poll::Ready(Ok(next)) => return self.follow(next),
+                    Poll::Ready(Err(_)) => return Turn::Leave,
+                }
+            }
+            Turn::Again
         })
     }
 
@@ -231,6 +241,7 @@ impl Online {
     /// Gives what has been read to the session: the first bytes of the shared buffer, or the gathered packet.
     fn take_in(&mut self, scratch: &mut Scratch, filled: Option<usize>) -> Taken {
         let now = self.core.now();
+        scratch.read_at = Some(now);
         let mut state = self.slot.lock();
         if state.epoch != self.epoch {
             return Taken::NotOurs;

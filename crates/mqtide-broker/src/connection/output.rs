@@ -72,9 +72,14 @@ impl Output {
     ) -> io::Result<usize> {
         let mut written = 0;
         while written < self.len() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let count = self.slices_from(written, &mut slices);
-            match write(&slices[..count]) {
+            let taken = if self.chained.is_empty() {
+                write(&[IoSlice::new(&self.bytes[written..])])
+            } else {
+                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                let count = self.slices_from(written, &mut slices);
+                write(&slices[..count])
+            };
+            match taken {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(taken) => written += taken,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mqtide_codec::{QoS, ReasonCode};
-use mqtide_session::{AckToken, ServerEvent};
+use mqtide_session::{AckToken, Instant, ServerEvent};
 
 use super::output::Output;
 use crate::publication::{Pool, Publication};
@@ -13,6 +13,8 @@ use crate::stats::Tally;
 /// The buffers of one turn. They are kept from turn to turn, so that a turn allocates nothing.
 #[derive(Debug)]
 pub(crate) struct Scratch {
+    /// When the turn read something, so that who writes what comes of it need not look at the clock again.
+    pub(crate) read_at: Option<Instant>,
     pub(crate) input: Box<[u8]>,
     pub(crate) output: Output,
     /// What the packets of this turn ask for, in their order.
@@ -59,6 +61,7 @@ impl Scratch {
 impl Default for Scratch {
     fn default() -> Self {
         Scratch {
+            read_at: None,
             input: vec![0; INPUT].into_boxed_slice(),
             output: Output::default(),
             events: Vec::new(),

@@ -56,7 +56,9 @@ impl Listener {
                 Err(error) if is_about_one_connection(&error) => continue,
                 Err(error) => {
                     tracing::warn!(listener = %self.address, %error, "cannot accept connections");
-                    tokio::time::sleep(RETRY).await;
+                    let pause = async { tokio::time::sleep(RETRY).await };
+                    // It fails when the clock has stopped, and so has the broker.
+                    let _ = core.workers[0].clock().spawn(pause).await;
                     continue;
                 }
             };

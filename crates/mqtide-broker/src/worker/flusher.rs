@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
+use mqtide_session::Instant;
 use parking_lot::Mutex;
 
 use super::Worker;
@@ -22,30 +23,45 @@ pub(super) struct FlushList(Mutex<Pending>);
 #[derive(Debug, Default)]
 struct Pending {
     slots: Vec<Arc<Slot>>,
+    /// When the last of them was added, if whoever did so knew.
+    now: Option<Instant>,
     flusher: Option<Waker>,
 }
 
 impl FlushList {
     /// Moves the slots over.
-    pub(super) fn append(&self, slots: &mut Vec<Arc<Slot>>) {
+    pub(super) fn append(&self, slots: &mut Vec<Arc<Slot>>, now: Option<Instant>) {
         if slots.is_empty() {
             return;
         }
         let mut pending = self.0.lock();
         pending.slots.append(slots);
+        pending.now = now;
         if let Some(flusher) = pending.flusher.take() {
             drop(pending);
             flusher.wake();
         }
     }
 
-    /// Exchanges the pending slots for an empty list; asks to be woken if there are none.
-    fn take(&self, slots: &mut Vec<Arc<Slot>>, waker: &Waker) {
+    /// Exchanges the pending slots for an empty list; asks to be woken if there are none. Returns the time, if it
+    /// is known.
+    fn take(&self, slots: &mut Vec<Arc<Slot>>, waker: &Waker) -> Option<Instant> {
         let mut pending = self.0.lock();
         mem::swap(&mut pending.slots, slots);
         if slots.is_empty() {
             pending.flusher = Some(waker.clone());
         }
+        pending.now.take()
+    }
+
+    /// Asks to be woken, unless something is pending already.
+    fn sleep(&self, waker: &Waker) -> bool {
+        let mut pending = self.0.lock();
+        let is_empty = pending.slots.is_empty();
+        if is_empty {
+            pending.flusher = Some(waker.clone());
+        }
+        is_empty
     }
 }
 
@@ -54,16 +70,18 @@ pub(super) async fn run(core: Arc<Core>, worker: Arc<Worker>) {
     let mut slots = Vec::new();
     let mut next = 0;
     poll_fn(|cx| {
+        let mut known = None;
         if next == slots.len() {
             slots.clear();
             next = 0;
-            worker.flush.take(&mut slots, cx.waker());
+            known = worker.flush.take(&mut slots, cx.waker());
             if slots.is_empty() {
                 return Poll::<()>::Pending;
             }
         }
         let end = slots.len().min(next + SLOTS_PER_TURN);
-        let (now, write_stall) = (core.now(), core.config.limits.write_stall);
+        let now = known.unwrap_or_else(|| core.now());
+        let write_stall = core.config.limits.write_stall;
         worker.with_scratch(|scratch| {
             for slot in &slots[next..end] {
                 slot.flush(now, write_stall, &worker, scratch);
@@ -74,11 +92,11 @@ pub(super) async fn run(core: Arc<Core>, worker: Arc<Worker>) {
             slots.clear();
             next = 0;
             slots.shrink_to(SLOTS_PER_TURN);
-            worker.flush.take(&mut slots, cx.waker());
+            if worker.flush.sleep(cx.waker()) {
+                return Poll::Pending;
+            }
         }
-        if !slots.is_empty() {
-            cx.waker().wake_by_ref();
-        }
+        cx.waker().wake_by_ref();
         Poll::Pending
     })
     .await;

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 pub(crate) use deadlines::{Deadlines, Tick};
-pub(crate) use runtime::Runtimes;
+pub(crate) use runtime::{OnClock, Runtimes};
 
 use crate::connection::Scratch;
 use crate::core::Core;
@@ -28,6 +28,7 @@ use crate::stats::{Count, Counters};
 #[derive(Debug)]
 pub(crate) struct Worker {
     runtime: Handle,
+    clock: Handle,
     flush: flusher::FlushList,
     timer: timer::Timer,
     #[expect(
@@ -40,9 +41,10 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(runtime: Handle) -> Self {
+    pub(crate) fn new(runtime: Handle, clock: Handle) -> Self {
         Worker {
             runtime,
+            clock,
             flush: flusher::FlushList::default(),
             timer: timer::Timer::default(),
             scratches: Mutex::default(),
@@ -55,11 +57,16 @@ impl Worker {
     pub(crate) fn start(self: &Arc<Self>, core: &Arc<Core>) -> [JoinHandle<()>; 2] {
         let flusher = flusher::run(Arc::clone(core), Arc::clone(self));
         let timer = timer::run(Arc::clone(core), Arc::clone(self));
-        [self.runtime.spawn(flusher), self.runtime.spawn(timer)]
+        [self.runtime.spawn(flusher), self.clock.spawn(timer)]
     }
 
     pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
+    }
+
+    /// Where to wait for a time: see [`Runtimes`].
+    pub(crate) fn clock(&self) -> &Handle {
+        &self.clock
     }
 
     /// Lends the buffers for one turn.
@@ -76,7 +83,8 @@ impl Worker {
 
     /// Moves what a turn has gathered to where it is acted on.
     fn settle(&self, scratch: &mut Scratch) {
-        self.flush.append(&mut scratch.dirty);
+        self.flush
+            .append(&mut scratch.dirty, scratch.read_at.take());
         if scratch.tally.has(Count::PublishesDropped) {
             self.drops.note("a queue is full, or a limit is reached");
         }
@@ -85,7 +93,7 @@ impl Worker {
 
     /// Adds receivers that have something to write.
     pub(crate) fn flush_later(&self, slots: &mut Vec<Arc<Slot>>) {
-        self.flush.append(slots);
+        self.flush.append(slots, None);
     }
 
     /// Calls [`Core::handle_deadline`] for the slot at this time, or a little later.

@@ -2,18 +2,25 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::thread;
 
-use tokio::runtime::{self, Handle};
+use tokio::runtime::{self, Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::builder::Flavour;
 use crate::error::BrokerError;
 
 /// The one place that knows the [`Flavour`]: everything else spawns tasks on the handles given out here.
+///
+/// Pinned workers know sockets only. What waits for a time does so on a thread apart, the *clock*, because a
+/// runtime that can keep time asks for it, and looks through its timers, each time that it goes to sleep: for a
+/// lone message that would be a noticeable part of all there is to do.
 #[derive(Debug)]
 pub(crate) struct Runtimes {
     handles: Vec<Handle>,
+    clock: Handle,
     threads: Vec<Thread>,
 }
 
@@ -36,7 +43,8 @@ impl Runtimes {
             Flavour::Ambient => {
                 let ambient = Handle::try_current().map_err(|_| BrokerError::NoRuntime)?;
                 Ok(Runtimes {
-                    handles: vec![ambient; workers],
+                    handles: vec![ambient.clone(); workers],
+                    clock: ambient,
                     threads: Vec::new(),
                 })
             }
@@ -46,6 +54,11 @@ impl Runtimes {
     /// A handle for each worker.
     pub(crate) fn handles(&self) -> &[Handle] {
         &self.handles
+    }
+
+    /// Where to wait for a time, and to poll what may do so.
+    pub(crate) fn clock(&self) -> &Handle {
+        &self.clock
     }
 
     /// Ends the threads, and waits until the tasks on them have been dropped.
@@ -58,28 +71,63 @@ impl Runtimes {
     }
 
     fn pinned(workers: usize) -> io::Result<Self> {
+        let clock = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let mut runtimes = Runtimes {
             handles: Vec::new(),
+            clock: clock.handle().clone(),
             threads: Vec::new(),
         };
         for index in 0..workers {
-            let runtime = runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
-            let (stop, stopped) = oneshot::channel::<()>();
-            let (end, ended) = oneshot::channel();
+            let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
             runtimes.handles.push(runtime.handle().clone());
-            runtimes.threads.push(Thread { stop, ended });
-            thread::Builder::new()
-                .name(format!("mqtide-{index}"))
-                .spawn(move || {
-                    // The sender is dropped, never used: either way the wait is over.
-                    let _ = runtime.block_on(stopped);
-                    drop(runtime);
-                    let _ = end.send(());
-                })?;
+            let thread = Thread::start(format!("mqtide-{index}"), runtime)?;
+            runtimes.threads.push(thread);
         }
+        // Ends last: what the workers drop may lie on it.
+        let thread = Thread::start("mqtide-clock".to_owned(), clock)?;
+        runtimes.threads.push(thread);
         Ok(runtimes)
+    }
+}
+
+impl Thread {
+    fn start(name: String, runtime: Runtime) -> io::Result<Self> {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (end, ended) = oneshot::channel();
+        thread::Builder::new().name(name).spawn(move || {
+            // The sender is dropped, never used: either way the wait is over.
+            let _ = runtime.block_on(stopped);
+            drop(runtime);
+            let _ = end.send(());
+        })?;
+        Ok(Thread { stop, ended })
+    }
+}
+
+/// Polls a future on a worker as if it were on the clock, so that it finds what waiting for a time needs.
+pub(crate) struct OnClock<T> {
+    clock: Handle,
+    future: Pin<Box<dyn Future<Output = T> + Send>>,
+}
+
+impl<T> OnClock<T> {
+    pub(crate) fn new(clock: &Handle, future: impl Future<Output = T> + Send + 'static) -> Self {
+        OnClock {
+            clock: clock.clone(),
+            future: Box::pin(future),
+        }
+    }
+}
+
+impl<T> Future for OnClock<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let this = &mut *self;
+        let _entered = this.clock.enter();
+        this.future.as_mut().poll(cx)
     }
 }
 
@@ -91,6 +139,8 @@ fn default_workers() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test]
@@ -101,6 +151,12 @@ mod tests {
             let ran_on = handle.spawn(async move { name() }).await.unwrap();
             assert_eq!(ran_on, Some(format!("mqtide-{index}")));
         }
+        let within = OnClock::new(runtimes.clock(), async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            name()
+        });
+        let ran_on = runtimes.handles()[0].spawn(within).await.unwrap();
+        assert_eq!(ran_on.as_deref(), Some("mqtide-0"), "time passes there too");
         let forever = runtimes.handles()[0].spawn(std::future::pending::<()>());
         runtimes.stop().await;
         assert!(forever.await.unwrap_err().is_cancelled());

@@ -19,7 +19,7 @@ impl<M: Deliverable + Clone> Queued<M> {
     /// What it counts against the bound of bytes.
     pub(crate) fn bytes(&self) -> u64 {
         let message = &self.delivery.message;
-        (message.topic().len() + message.payload_len()) as u64
+        (message.topic_len() + message.properties_len() + message.payload_len()) as u64
     }
 
     pub(crate) fn enqueue_operation(&self) -> StoreOp<M> {

@@ -84,9 +84,9 @@ impl Wire<'_> {
     }
 
     /// The PUBLISH is written as planned.
-    pub(crate) fn commit(&mut self, topic: &str, plan: Plan) {
+    pub(crate) fn commit<M: Deliverable>(&mut self, message: &M, plan: Plan) {
         if let Some(aliases) = &mut self.aliases {
-            aliases.commit(topic, plan.alias);
+            aliases.commit(message.topic(), plan.alias);
         }
     }
 
@@ -99,7 +99,7 @@ impl Wire<'_> {
         plan: Plan,
     ) -> usize {
         let topic = if plan.alias.names_topic() {
-            message.topic().len()
+            message.topic_len()
         } else {
             0
         };
