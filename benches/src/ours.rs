@@ -3,16 +3,16 @@
 use std::marker::PhantomData;
 
 use bytes::BytesMut;
-use mqtide_codec::{Framer, Packet, PacketRef, decode, decode_ref, encode};
+use mqtide_codec::{Framer, Packet, PacketRef, encode};
 
 use crate::buffer::Stateful;
 use crate::case::{Case, Version};
 use crate::codec::{Codec, Ownership};
 
-/// `decode` of frames cut off a `BytesMut`, and `encode`.
+/// `next_packet` off a `BytesMut`, and `encode`.
 pub(crate) struct Owned<V>(PhantomData<V>);
 
-/// `decode_ref` of frames in a slice.
+/// `next_packet_ref` off a slice.
 pub(crate) struct Borrowed<V>(PhantomData<V>);
 
 /// MQTT 3.1.1.
@@ -44,9 +44,9 @@ impl<V: Speaks> Codec for Owned<V> {
     type Output = BytesMut;
 
     fn decode(input: &mut Self::Input) -> Packet {
-        let frame = input.state.framer.next_frame(&mut input.buffer);
-        let frame = frame.expect("a valid header").expect("a whole packet");
-        decode(frame, V::CODEC).expect("a valid packet")
+        let framer = &mut input.state.framer;
+        let packet = framer.next_packet(&mut input.buffer, V::CODEC);
+        packet.expect("a valid packet").expect("a whole packet")
     }
 
     fn encode(packet: &Packet, output: &mut BytesMut) {
@@ -63,10 +63,11 @@ impl<V: Speaks> Codec for Borrowed<V> {
     type Output = BytesMut;
 
     fn decode(input: &mut Self::Input) -> PacketRef<'static> {
-        let frame = input.state.framer.next_frame_ref(input.buffer);
-        let (frame, rest) = frame.expect("a valid header").expect("a whole packet");
+        let framer = &mut input.state.framer;
+        let next = framer.next_packet_ref(input.buffer, V::CODEC);
+        let (packet, rest) = next.expect("a valid packet").expect("a whole packet");
         input.buffer = rest;
-        decode_ref(frame, V::CODEC).expect("a valid packet")
+        packet
     }
 
     fn encode(_: &PacketRef<'static>, _: &mut BytesMut) {}

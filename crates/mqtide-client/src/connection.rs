@@ -4,9 +4,7 @@ use std::future::pending;
 use std::io;
 
 use bytes::BytesMut;
-use mqtide_codec::{
-    DecodeError, DecodeOptions, EncodeError, Framer, Packet, Sender, Version, decode,
-};
+use mqtide_codec::{DecodeError, DecodeOptions, EncodeError, Framer, Packet, Sender, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 
 use crate::outbox::Outbox;
@@ -54,8 +52,7 @@ impl Connection {
 
     /// The next whole packet of what has been read.
     pub(crate) fn next_packet(&mut self) -> Result<Option<Packet>, DecodeError> {
-        let frame = self.framer.next_frame(&mut self.input)?;
-        frame.map(|frame| decode(frame, self.rules)).transpose()
+        self.framer.next_packet(&mut self.input, self.rules)
     }
 
     /// Adds a packet to what is to be written.

@@ -91,10 +91,7 @@ impl Framer {
     ///
     /// What is wrong with the fixed header. Calls with the same bytes give the same error.
     pub fn next_frame(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
-        Ok(self.advance(buffer)?.map(|header| Frame {
-            header,
-            body: header.body_of(buffer.split_to(header.packet_len()).freeze()),
-        }))
+        Ok(self.advance(buffer)?.map(|header| header.split_off(buffer)))
     }
 
     /// [`next_frame`](Self::next_frame) of bytes that are already shared.
@@ -127,16 +124,24 @@ impl Framer {
         }))
     }
 
+    /// The header of the next packet if all of it is there and the header is what nearly all are.
+    #[inline(always)]
+    pub(crate) fn plain_header(&self, bytes: &[u8]) -> Option<FrameHeader> {
+        if self.pending.is_some() {
+            return None;
+        }
+        let header = FrameHeader::plain(bytes)?;
+        let available = bytes.len().min(self.max_packet_size as usize);
+        (header.packet_len() <= available).then_some(header)
+    }
+
     /// The header of the next packet if all of it is there.
     #[inline(always)]
     fn advance(&mut self, bytes: &[u8]) -> Result<Option<FrameHeader>, DecodeError> {
-        if self.pending.is_none()
-            && let Some(header) = FrameHeader::plain(bytes)
-            && header.packet_len() <= bytes.len().min(self.max_packet_size as usize)
-        {
-            return Ok(Some(header));
+        match self.plain_header(bytes) {
+            Some(header) => Ok(Some(header)),
+            None => self.advance_any(bytes),
         }
-        self.advance_any(bytes)
     }
 
     /// [`advance`](Self::advance) for packets that are incomplete, long or at fault.
@@ -246,6 +251,26 @@ impl FrameHeader {
     #[inline]
     pub(crate) const fn is_faultless(&self) -> bool {
         self.length.is_shortest && is_faultless(self.first)
+    }
+
+    /// The packet of this header at the front of a buffer that holds all of it.
+    #[inline(always)]
+    pub(crate) fn frame_of<'a>(&self, bytes: &'a [u8]) -> FrameRef<'a> {
+        let body = &bytes[self.header_len()..self.packet_len()];
+        FrameRef {
+            header: *self,
+            body,
+        }
+    }
+
+    /// Splits the packet of this header off a buffer that holds all of it.
+    #[inline(always)]
+    fn split_off(&self, buffer: &mut BytesMut) -> Frame {
+        let packet = buffer.split_to(self.packet_len()).freeze();
+        Frame {
+            header: *self,
+            body: self.body_of(packet),
+        }
     }
 
     #[inline]

@@ -87,6 +87,7 @@ type Outcome = (Vec<Packet>, Option<DecodeError>);
 fn read_at_once(mut stream: &[u8], options: DecodeOptions, mut framer: Framer) -> Outcome {
     let mut packets = Vec::new();
     loop {
+        compare_steps(stream, options, framer.clone());
         match framer.next_frame_ref(stream) {
             Err(error) => return (packets, Some(error)),
             Ok(None) => return (packets, None),
@@ -101,6 +102,17 @@ fn read_at_once(mut stream: &[u8], options: DecodeOptions, mut framer: Framer) -
     }
 }
 
+/// Framing and decoding in one step and in two.
+fn compare_steps(stream: &[u8], options: DecodeOptions, mut framer: Framer) {
+    let one = framer.clone().next_packet_ref(stream, options);
+    let two = match framer.next_frame_ref(stream) {
+        Ok(Some((frame, rest))) => decode_ref(frame, options).map(|packet| Some((packet, rest))),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
+    };
+    assert_eq!(one, two);
+}
+
 fn read_pieces(
     mut stream: &[u8],
     pieces: u8,
@@ -110,12 +122,9 @@ fn read_pieces(
     let (mut packets, mut buffer) = (Vec::new(), BytesMut::new());
     let mut seed = u32::from(pieces);
     loop {
-        match framer.next_frame(&mut buffer) {
+        match framer.next_packet(&mut buffer, options) {
             Err(error) => return (packets, Some(error)),
-            Ok(Some(frame)) => match decode(frame, options) {
-                Ok(packet) => packets.push(packet),
-                Err(error) => return (packets, Some(error)),
-            },
+            Ok(Some(packet)) => packets.push(packet),
             Ok(None) if stream.is_empty() => return (packets, None),
             Ok(None) => {
                 assert!(framer.needed() > 0);
@@ -297,7 +306,7 @@ fn compare_paths(frame: FrameRef<'_>, options: DecodeOptions) {
         .header()
         .check(options.version, options.leniency)
         .is_ok()
-        && let Some(plain) = PublishRef::parse_plain(frame, &options)
+        && let Some(plain) = PublishRef::parse_plain(frame, options.version)
     {
         assert_eq!(
             PublishRef::parse_any(frame, &options, |_: Property<'_>| {}),

@@ -4,7 +4,7 @@ use ::tokio_util::codec::{Decoder, Encoder};
 use bytes::BytesMut;
 
 use crate::{
-    DecodeError, DecodeOptions, EncodeError, Framer, Leniency, Packet, Sender, Version, decode,
+    Connect, DecodeError, DecodeOptions, EncodeError, Framer, Leniency, Packet, Sender, Version,
     decode_connect, encode,
 };
 
@@ -75,26 +75,38 @@ impl PacketCodec {
     }
 }
 
+impl PacketCodec {
+    /// The first packet of a connection, which tells the version.
+    fn connect(&mut self, buffer: &mut BytesMut) -> Result<Option<Connect>, CodecError> {
+        let Some(frame) = self.framer.next_frame(buffer)? else {
+            return Ok(None);
+        };
+        let connect = decode_connect(&frame, self.leniency)?;
+        self.version = Some(connect.version);
+        self.framer.set_version(connect.version);
+        Ok(Some(connect))
+    }
+}
+
 impl Decoder for PacketCodec {
     type Item = Packet;
     type Error = CodecError;
 
     fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Packet>, CodecError> {
-        let Some(frame) = self.framer.next_frame(buffer)? else {
+        let packet = match self.version {
+            Some(version) => {
+                let options = DecodeOptions::new(version)
+                    .from_sender(self.sender)
+                    .with_leniency(self.leniency);
+                self.framer.next_packet(buffer, options)?
+            }
+            None => self.connect(buffer)?.map(Packet::from),
+        };
+        if packet.is_none() {
             // In steps: what a peer announces is not what it sends.
             buffer.reserve(self.framer.needed().min(LARGEST_STEP));
-            return Ok(None);
-        };
-        let Some(version) = self.version else {
-            let connect = decode_connect(&frame, self.leniency)?;
-            self.version = Some(connect.version);
-            self.framer.set_version(connect.version);
-            return Ok(Some(connect.into()));
-        };
-        let options = DecodeOptions::new(version)
-            .from_sender(self.sender)
-            .with_leniency(self.leniency);
-        Ok(Some(decode(frame, options)?))
+        }
+        Ok(packet)
     }
 }
 
@@ -138,7 +150,7 @@ pub enum CodecError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Connect, DecodeErrorKind};
+    use crate::DecodeErrorKind;
 
     #[test]
     fn the_first_packet_tells_the_version() {

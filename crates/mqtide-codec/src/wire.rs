@@ -155,13 +155,18 @@ fn invalid_topic<T>(
     field: Field,
     invalid: DecodeErrorKind,
 ) -> Parsed<'_, T> {
-    let (kind, at) = match error {
+    let (kind, at) = topic_fault(error, invalid);
+    fail(kind, field, bytes.get(at..).unwrap_or_default())
+}
+
+/// What is wrong with a topic name, and at which byte of it.
+pub(crate) fn topic_fault(error: TopicError, invalid: DecodeErrorKind) -> (DecodeErrorKind, usize) {
+    match error {
         TopicError::NotUtf8 { at } => (DecodeErrorKind::InvalidUtf8, at),
         TopicError::NullCharacter { at } => (DecodeErrorKind::NulCharacter, at),
         TopicError::WildcardInName { at, .. } => (invalid, at),
         _ => (invalid, 0),
-    };
-    fail(kind, field, bytes.get(at..).unwrap_or_default())
+    }
 }
 
 /// A Variable Byte Integer in its shortest form (MQTT 5.0 §1.5.5).

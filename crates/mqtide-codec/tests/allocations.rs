@@ -61,6 +61,24 @@ fn decoding_a_publish_allocates_nothing() {
 }
 
 #[test]
+fn taking_packets_off_a_buffer_allocates_nothing() {
+    for version in [Version::V31, Version::V311, Version::V5] {
+        let ack = Packet::Puback(Ack::new(PacketIdentifier::MAX));
+        let publishes = deliveries().map(|delivery| Packet::Publish(publish(delivery)));
+        for packet in publishes.iter().chain([&ack]) {
+            let mut buffer = BytesMut::new();
+            encode(packet, version, &mut buffer).expect("valid");
+            // The first split makes the counter, which belongs to the buffer.
+            let _shared = buffer.split_off(buffer.len());
+            let (calls, _, read) =
+                allocations(|| Framer::new(version).next_packet(&mut buffer, version));
+            assert_eq!(read.as_ref(), Ok(&Some(packet.clone())));
+            assert_eq!((calls, buffer.len()), (0, 0), "{version} {packet:?}");
+        }
+    }
+}
+
+#[test]
 fn decoding_a_borrowed_publish_allocates_nothing_whatever_its_properties() {
     let mut publish = publish(deliveries()[1]);
     let properties = PublishProperties {

@@ -150,7 +150,7 @@ impl<'a> TryFrom<&'a [u8]> for TopicNameRef<'a> {
     type Error = TopicError;
 
     /// Checks UTF-8 and the text.
-    #[inline]
+    #[inline(always)]
     fn try_from(bytes: &'a [u8]) -> Result<Self, Self::Error> {
         scan::name(bytes)?;
         Ok(Self(scan::utf8(bytes)?))

@@ -7,7 +7,7 @@
 use crate::{MAX_TOPIC_BYTES, TopicError};
 
 /// Checks a topic name's length and characters; the caller has checked UTF-8.
-#[inline]
+#[inline(always)]
 pub(crate) fn name(bytes: &[u8]) -> Result<(), TopicError> {
     if !bytes.is_empty() && bytes.len() <= MAX_TOPIC_BYTES && !has_special(bytes) {
         return Ok(());
@@ -87,7 +87,7 @@ const fn length(bytes: &[u8]) -> Result<(), TopicError> {
 }
 
 /// Whether any byte is U+0000 or a wildcard.
-#[inline]
+#[inline(always)]
 pub(crate) fn has_special(bytes: &[u8]) -> bool {
     let Some(last) = bytes.last_chunk::<CHUNK>() else {
         return bytes

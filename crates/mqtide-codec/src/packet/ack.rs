@@ -93,17 +93,23 @@ impl<'a> AckRef<'a> {
     /// otherwise, or wrong, is for [`parse`].
     #[inline(always)]
     pub(crate) fn parse_plain(frame: FrameRef<'a>) -> Option<Self> {
+        Some(Self {
+            packet_identifier: Self::plain_identifier(frame)?,
+            reason: ReasonCode::Success,
+            properties: PropertiesRef::default(),
+        })
+    }
+
+    /// The identifier of an acknowledgement that has nothing else.
+    #[inline(always)]
+    pub(crate) fn plain_identifier(frame: FrameRef<'a>) -> Option<PacketIdentifier> {
         let &[high, low] = frame.body() else {
             return None;
         };
         if !frame.header().is_faultless() || !is_ack(frame.packet_type()) {
             return None;
         }
-        Some(Self {
-            packet_identifier: PacketIdentifier::new(u16::from_be_bytes([high, low]))?,
-            reason: ReasonCode::Success,
-            properties: PropertiesRef::default(),
-        })
+        PacketIdentifier::new(u16::from_be_bytes([high, low]))
     }
 }
 

@@ -27,6 +27,7 @@ pub use self::connect_ref::{ConnectRef, WillRef};
 pub use self::disconnect::{Disconnect, DisconnectProperties, DisconnectRef};
 pub use self::publish::{Delivery, PayloadFormat, Publish, PublishProperties, PublishTopic};
 pub use self::publish_parts::PublishParts;
+pub(crate) use self::publish_ref::Plain;
 pub use self::publish_ref::{PublishPropertiesRef, PublishRef, PublishTopicRef};
 pub use self::suback::{Suback, SubackRef};
 pub use self::subscribe::{

@@ -3,15 +3,15 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use bytes::{BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
-use mqtide_topic::TopicName;
+use mqtide_topic::{TopicError, TopicName};
 
 use super::publish_parts::Head;
-use super::publish_ref::{Plain, PublishRef, PublishTopicRef};
+use super::publish_ref::{Cut, Plain, PublishRef, PublishTopicRef};
 use crate::decode::collect;
 use crate::encode::{self, Lengths, properties_len};
-use crate::error::{DecodeError, EncodeError};
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
 use crate::frame::Frame;
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
@@ -210,34 +210,58 @@ impl Publish {
     /// # Errors
     ///
     /// What is wrong with the packet. Of a frame of another type, that it is no PUBLISH.
-    #[inline]
+    #[inline(always)]
     pub fn decode(frame: Frame, options: impl Into<DecodeOptions>) -> Result<Self, DecodeError> {
         let options = options.into();
+        if let Some(plain) = Plain::parse(frame.as_frame(), options.version)
+            && let Ok(name) = TopicName::try_from(wire::share(frame.body(), plain.topic))
+        {
+            let (delivery, retain) = (plain.delivery, plain.retain);
+            let payload_at = frame.body().len() - plain.payload.len();
+            return Ok(Self {
+                topic: name.into(),
+                payload: frame.into_body_from(payload_at),
+                properties: None,
+                delivery,
+                retain,
+            });
+        }
+        Self::decode_others(frame, &options)
+    }
+
+    /// Takes a plain message off the front of a buffer. An error is of the topic name.
+    #[inline(always)]
+    pub(crate) fn split_off(cut: Cut, buffer: &mut BytesMut) -> Result<Self, DecodeError> {
+        buffer.advance(cut.topic_at);
+        let topic = buffer.split_to(cut.topic_len).freeze();
+        buffer.advance(cut.gap);
+        let payload = match cut.payload_len {
+            0 => Bytes::new(),
+            len => buffer.split_to(len).freeze(),
+        };
+        match TopicName::try_from(topic) {
+            Ok(name) => Ok(Self {
+                topic: PublishTopic::Named { name, alias: None },
+                payload,
+                properties: None,
+                delivery: cut.delivery,
+                retain: cut.retain,
+            }),
+            Err(error) => Err(invalid_topic(error, cut.topic_at)),
+        }
+    }
+
+    #[inline(never)]
+    fn decode_others(frame: Frame, options: &DecodeOptions) -> Result<Self, DecodeError> {
         let header = frame.header();
         if header.packet_type() == PacketType::Publish
             && header.check(options.version, options.leniency).is_ok()
+            && let Some(head) = Plain::parse_head(frame.as_frame())
+            && let Some(publish) = Self::decode_named(&frame, head, options)
         {
-            let head = Plain::parse_head(frame.as_frame());
-            if let Some(plain) = head.and_then(|head| head.without_properties(options.version))
-                && let Ok(name) = TopicName::try_from(wire::share(frame.body(), plain.topic))
-            {
-                let (delivery, retain) = (plain.delivery, plain.retain);
-                let payload_at = frame.body().len() - plain.payload.len();
-                return Ok(Self {
-                    topic: name.into(),
-                    payload: frame.into_body_from(payload_at),
-                    properties: None,
-                    delivery,
-                    retain,
-                });
-            }
-            if let Some(head) = head
-                && let Some(publish) = Self::decode_named(&frame, head, &options)
-            {
-                return Ok(publish);
-            }
+            return Ok(publish);
         }
-        Self::decode_any(frame, &options)
+        Self::decode_any(frame, options)
     }
 
     /// A PUBLISH without fault that has a topic name and properties. The name is checked once, as
@@ -375,6 +399,13 @@ impl Publish {
         }
         writer.put_alias();
     }
+}
+
+#[cold]
+fn invalid_topic(error: TopicError, topic_at: usize) -> DecodeError {
+    let (kind, at) = wire::topic_fault(error, DecodeErrorKind::InvalidTopicName);
+    let offset = u32::try_from(topic_at + at).unwrap_or(u32::MAX);
+    DecodeError::new(kind, Field::TopicName, offset)
 }
 
 /// Writes properties as they are shown to it, with a topic alias in its place.

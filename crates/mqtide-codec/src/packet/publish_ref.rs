@@ -38,7 +38,7 @@ impl<'a> PublishRef<'a> {
     ///
     /// What is wrong with the packet. Of a frame of another type, that it is no PUBLISH
     /// ([`InvalidHeaderFlags`](DecodeErrorKind::InvalidHeaderFlags) in the fixed header).
-    #[inline]
+    #[inline(always)]
     pub fn decode(
         frame: FrameRef<'a>,
         options: impl Into<DecodeOptions>,
@@ -47,27 +47,22 @@ impl<'a> PublishRef<'a> {
     }
 
     /// Reads a PUBLISH and shows each property to `visitor`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(
         frame: FrameRef<'a>,
         options: &DecodeOptions,
         visitor: impl Visit<'a>,
     ) -> Result<Self, DecodeError> {
-        if frame.packet_type() != PacketType::Publish {
-            let kind = DecodeErrorKind::InvalidHeaderFlags;
-            return Err(DecodeError::new(kind, Field::FixedHeader, 0));
-        }
-        frame.header().check(options.version, options.leniency)?;
-        match Self::parse_plain(frame, options) {
+        match Self::parse_plain(frame, options.version) {
             Some(publish) => Ok(publish),
             None => Self::parse_any(frame, options, visitor),
         }
     }
 
     /// A message that is [`Plain`] and without fault.
-    #[inline]
-    pub(crate) fn parse_plain(frame: FrameRef<'a>, options: &DecodeOptions) -> Option<Self> {
-        let plain = Plain::parse_head(frame)?.without_properties(options.version)?;
+    #[inline(always)]
+    pub(crate) fn parse_plain(frame: FrameRef<'a>, version: Version) -> Option<Self> {
+        let plain = Plain::parse(frame, version)?;
         let name = TopicNameRef::try_from(plain.topic).ok()?;
         Some(Self {
             delivery: plain.delivery,
@@ -79,11 +74,16 @@ impl<'a> PublishRef<'a> {
     }
 
     /// Any message, by the general parsers.
+    #[inline(never)]
     pub(crate) fn parse_any(
         frame: FrameRef<'a>,
         options: &DecodeOptions,
         visitor: impl Visit<'a>,
     ) -> Result<Self, DecodeError> {
+        if frame.packet_type() != PacketType::Publish {
+            let kind = DecodeErrorKind::InvalidHeaderFlags;
+            return Err(DecodeError::new(kind, Field::FixedHeader, 0));
+        }
         parse_frame(frame, options, |body| {
             let (rest, name) = topic(body)?;
             let (rest, id) = match frame.header().flags() & QOS_BITS {
@@ -149,8 +149,17 @@ pub(crate) struct Plain<'a> {
 }
 
 impl<'a> Plain<'a> {
+    /// The message of a frame, if it is plain and the header without fault in all versions.
+    #[inline(always)]
+    pub(crate) fn parse(frame: FrameRef<'a>, version: Version) -> Option<Self> {
+        if frame.packet_type() != PacketType::Publish || !frame.header().is_faultless() {
+            return None;
+        }
+        Self::parse_head(frame)?.without_properties(version)
+    }
+
     /// What stands before the properties. They are taken for a part of the payload.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse_head(frame: FrameRef<'a>) -> Option<Self> {
         let (len, rest) = frame.body().split_first_chunk()?;
         let (topic, mut payload) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
@@ -169,7 +178,7 @@ impl<'a> Plain<'a> {
     }
 
     /// What it is, if there are no properties.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn without_properties(mut self, version: Version) -> Option<Self> {
         if version.has_properties() {
             let (&0, payload) = self.payload.split_first()? else {
@@ -178,6 +187,36 @@ impl<'a> Plain<'a> {
             self.payload = payload;
         }
         Some(self)
+    }
+}
+
+/// Where a message that is [`Plain`] is to be cut.
+#[derive(Clone, Copy)]
+pub(crate) struct Cut {
+    /// Bytes of the packet before the topic name.
+    pub(crate) topic_at: usize,
+    pub(crate) topic_len: usize,
+    /// Bytes between topic name and payload.
+    pub(crate) gap: usize,
+    pub(crate) payload_len: usize,
+    pub(crate) delivery: Delivery,
+    pub(crate) retain: bool,
+}
+
+impl Plain<'_> {
+    /// Where to cut the packet of this header.
+    #[inline(always)]
+    pub(crate) fn cut(&self, header: FrameHeader) -> Cut {
+        let topic_at = header.header_len() + 2;
+        let (topic_len, payload_len) = (self.topic.len(), self.payload.len());
+        Cut {
+            topic_at,
+            topic_len,
+            gap: header.packet_len() - topic_at - topic_len - payload_len,
+            payload_len,
+            delivery: self.delivery,
+            retain: self.retain,
+        }
     }
 }
 
