@@ -124,6 +124,7 @@ impl Core {
         // The old session has ended: its slot goes, with all routes to it, and cannot be mistaken for the new one.
         aftermath.ended = Some(estate.unwrap_or_default());
         state.life = Life::Ended;
+        state.forget(&slot, worker);
         drop(state);
         let fresh = Arc::new(Slot::new(Arc::clone(slot.client_id())));
         let mut state = fresh.lock();
@@ -211,7 +212,7 @@ impl Core {
         let mut aftermath = Aftermath::default();
         aftermath.wills.extend(will.map(|will| (will, info)));
         if ended {
-            aftermath.ended = state.end();
+            aftermath.ended = state.end(slot, worker);
         } else {
             state.rearm(slot, now, worker);
         }
@@ -238,7 +239,7 @@ impl Core {
         while let Some(event) = state.session.as_mut().and_then(|s| s.handle_timeout(now)) {
             match event {
                 ServerEvent::Will(will) => aftermath.wills.push((will, state.info())),
-                ServerEvent::Expired => aftermath.ended = state.end(),
+                ServerEvent::Expired => aftermath.ended = state.end(slot, worker),
                 // Silent for too long: what is left is written, if the client takes it at once.
                 _ => match state.link.as_ref() {
                     Some(link) if link.is_blocked() => link.bell().ring(Doorbell::LEAVE),
@@ -419,8 +420,9 @@ const POLL_ONLINE: time::Duration = time::Duration::from_millis(5);
 
 impl State {
     /// Ends the session.
-    fn end(&mut self) -> Option<Estate> {
+    fn end(&mut self, slot: &Arc<Slot>, worker: &Worker) -> Option<Estate> {
         self.life = Life::Ended;
+        self.forget(slot, worker);
         let mut session = self.session.take()?;
         Some(Estate::of(&mut session, &mut self.extras))
     }

@@ -1,6 +1,7 @@
 //! A session and its way to its client, behind one lock.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -39,7 +40,7 @@ pub(crate) struct State {
     is_listed: bool,
     /// The deadline that some worker's timer has of it.
     armed: Tick,
-    /// Apart, so that it can go as soon as it has ended, though a timer may hold on to the slot.
+    /// Apart, so that it can go as soon as it has ended, whoever holds on to the slot.
     pub(crate) session: Option<Box<ServerSession<Publication>>>,
     pub(crate) link: Option<Box<Link>>,
     pub(crate) extras: Option<Box<Extras>>,
@@ -305,8 +306,17 @@ impl State {
     pub(crate) fn arm(&mut self, slot: &Arc<Slot>, at: Instant, now: Instant, worker: &Worker) {
         let tick = Tick::at_or_after(at.min(now + LONGEST_SLEEP));
         if tick < self.armed {
+            self.forget(slot, worker);
             self.armed = tick;
             worker.call_at(tick, Arc::clone(slot));
+        }
+    }
+
+    /// Has the timer let go of the slot.
+    pub(crate) fn forget(&mut self, slot: &Arc<Slot>, worker: &Worker) {
+        let armed = mem::replace(&mut self.armed, Tick::NEVER);
+        if armed != Tick::NEVER {
+            worker.forget_call(armed, Arc::clone(slot));
         }
     }
 
@@ -361,6 +371,6 @@ impl Identified for Slot {
 /// After this much for one receiver the others of the worker get a turn.
 const TURN_BYTES: usize = 256 * 1024;
 
-/// A timer holds on to the session that it will look at. It looks after this time at the latest, so that one
-/// which is gone is let go.
+/// A timer holds on to the slot that it will look at, and lets go of one that has ended, unless that has been to
+/// another worker meanwhile. So it looks after this time at the latest.
 const LONGEST_SLEEP: std::time::Duration = std::time::Duration::from_secs(60);

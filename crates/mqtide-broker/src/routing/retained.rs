@@ -24,7 +24,7 @@ pub(crate) struct Retained {
 struct Store {
     map: TopicMap<Kept>,
     bytes: usize,
-    /// When messages expire. An entry may be out of date; the message itself tells.
+    /// When messages expire.
     expiries: Deadlines<Box<str>>,
 }
 
@@ -79,19 +79,18 @@ impl Retained {
             return Err(NoRoom);
         }
         store.bytes = bytes;
-        if let Some(at) = publication.expires_at() {
-            store
-                .expiries
-                .add(Tick::at_or_after(at), topic.as_str().into());
+        let kept = Kept {
+            publication: publication.compact(),
+            qos,
+            publisher: publisher.cloned(),
+        };
+        if let Some(old) = store.map.insert(topic, kept) {
+            store.forget_expiry(topic, &old);
         }
-        store.map.insert(
-            topic,
-            Kept {
-                publication: publication.compact(),
-                qos,
-                publisher: publisher.cloned(),
-            },
-        );
+        if let Some(at) = publication.expires_at() {
+            let at = Tick::at_or_after(at);
+            store.expiries.add(at, topic.as_str().into());
+        }
         Ok(())
     }
 
@@ -171,6 +170,15 @@ impl Store {
     fn remove(&mut self, topic: TopicNameRef<'_>) {
         if let Some(kept) = self.map.remove(topic) {
             self.bytes -= kept.publication.size();
+            self.forget_expiry(topic, &kept);
+        }
+    }
+
+    /// Whoever replaces a message again and again adds nothing.
+    fn forget_expiry(&mut self, topic: TopicNameRef<'_>, kept: &Kept) {
+        if let Some(at) = kept.publication.expires_at() {
+            let at = Tick::at_or_after(at);
+            self.expiries.remove(at, topic.as_str().into());
         }
     }
 }
@@ -305,5 +313,17 @@ mod tests {
         assert_eq!(found(&retained, "t/#", soon), ["t/0"]);
         while retained.expire(soon) {}
         assert_eq!(retained.size().0, 1);
+    }
+
+    #[test]
+    fn a_message_that_is_replaced_or_erased_leaves_no_expiry_behind() {
+        let retained = Retained::new(10, 1000);
+        for second in 1..100 {
+            let at = Instant::from_micros(second * 1_000_000);
+            store(&retained, "a", &message("a", b"x", Some(at))).unwrap();
+        }
+        assert_eq!(retained.store.read().expiries.len(), 1);
+        put(&retained, "a", b"").unwrap();
+        assert_eq!(retained.store.read().expiries.len(), 0);
     }
 }

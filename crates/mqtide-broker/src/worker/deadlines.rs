@@ -1,53 +1,49 @@
-//! Deadlines of many sessions, kept coarsely.
+//! Deadlines of many, kept coarsely.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
 
 use mqtide_session::Instant;
 
 /// What falls due when. A deadline is a hint: who set it looks again at what is really due, and sets the next
-/// one. So nothing is ever removed before its time, and a packet that moves a keep-alive costs nothing here.
+/// one. So a packet that moves a keep-alive costs nothing here.
 #[derive(Debug)]
-pub(crate) struct Deadlines<T> {
-    heap: BinaryHeap<Reverse<Entry<T>>>,
-}
+pub(crate) struct Deadlines<T>(BTreeSet<(Tick, T)>);
 
 impl<T> Default for Deadlines<T> {
     fn default() -> Self {
-        Deadlines {
-            heap: BinaryHeap::new(),
-        }
+        Deadlines(BTreeSet::new())
     }
 }
 
-impl<T> Deadlines<T> {
+impl<T: Ord> Deadlines<T> {
     /// Adds a deadline; tells whether it is now the earliest.
     pub(crate) fn add(&mut self, at: Tick, target: T) -> bool {
-        let earliest = self.heap.peek().is_none_or(|Reverse(first)| at < first.at);
-        self.heap.push(Reverse(Entry { at, target }));
+        let earliest = self.next().is_none_or(|first| at < first);
+        self.0.insert((at, target));
         earliest
+    }
+
+    /// Takes a deadline back, if it is there: nobody else holds on to what is gone.
+    pub(crate) fn remove(&mut self, at: Tick, target: T) {
+        self.0.remove(&(at, target));
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// The earliest deadline.
     pub(crate) fn next(&self) -> Option<Tick> {
-        self.heap.peek().map(|Reverse(first)| first.at)
+        self.0.first().map(|(at, _)| *at)
     }
 
     /// Takes out one entry that is due at `now`.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(Tick, T)> {
-        if self.next()?.start() > now {
-            self.shrink();
-            return None;
-        }
-        self.heap
-            .pop()
-            .map(|Reverse(entry)| (entry.at, entry.target))
-    }
-
-    /// After a crowd has left, its room goes too.
-    fn shrink(&mut self) {
-        if self.heap.capacity() > 1024 && self.heap.len() < self.heap.capacity() / 4 {
-            self.heap.shrink_to(self.heap.len() * 2);
+        match self.next()?.start() > now {
+            true => None,
+            false => self.0.pop_first(),
         }
     }
 }
@@ -79,32 +75,6 @@ impl Default for Tick {
     }
 }
 
-#[derive(Debug)]
-struct Entry<T> {
-    at: Tick,
-    target: T,
-}
-
-impl<T> PartialEq for Entry<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
-}
-
-impl<T> Eq for Entry<T> {}
-
-impl<T> PartialOrd for Entry<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for Entry<T> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.at.cmp(&other.at)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,12 +83,16 @@ mod tests {
         Instant::from_micros(millis * 1000)
     }
 
+    fn tick(at: u64) -> Tick {
+        Tick::at_or_after(millis(at))
+    }
+
     #[test]
     fn deadlines_come_in_order_and_never_early() {
         let mut deadlines = Deadlines::default();
-        assert!(deadlines.add(Tick::at_or_after(millis(2_050)), "later"));
-        assert!(deadlines.add(Tick::at_or_after(millis(1_000)), "soon"));
-        assert!(!deadlines.add(Tick::at_or_after(millis(5_000)), "last"));
+        assert!(deadlines.add(tick(2_050), "later"));
+        assert!(deadlines.add(tick(1_000), "soon"));
+        assert!(!deadlines.add(tick(5_000), "last"));
         assert_eq!(deadlines.pop_due(millis(999)), None);
         assert_eq!(
             deadlines.pop_due(millis(1_000)).map(|(_, t)| t),
@@ -133,6 +107,18 @@ mod tests {
             deadlines.pop_due(millis(2_100)).map(|(_, t)| t),
             Some("later")
         );
-        assert_eq!(deadlines.next(), Some(Tick::at_or_after(millis(5_000))));
+        assert_eq!(deadlines.next(), Some(tick(5_000)));
+    }
+
+    #[test]
+    fn what_is_taken_back_does_not_come() {
+        let mut deadlines = Deadlines::default();
+        for name in ["one", "other"] {
+            deadlines.add(tick(1_000), name);
+        }
+        deadlines.remove(tick(1_000), "one");
+        deadlines.remove(tick(2_000), "other");
+        let due = std::iter::from_fn(|| deadlines.pop_due(millis(3_000)));
+        assert_eq!(due.map(|(_, name)| name).collect::<Vec<_>>(), ["other"]);
     }
 }

@@ -100,6 +100,11 @@ impl Worker {
     pub(crate) fn call_at(&self, at: Tick, slot: Arc<Slot>) {
         self.timer.add(at, slot);
     }
+
+    /// Takes such a wish back, if it was this worker that had it.
+    pub(crate) fn forget_call(&self, at: Tick, slot: Arc<Slot>) {
+        self.timer.remove(at, slot);
+    }
 }
 
 /// One is enough for a thread; on a shared runtime several turns of a worker may coincide.

@@ -1,5 +1,6 @@
 //! The one timer of a worker.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,17 +15,45 @@ use crate::slot::Slot;
 
 #[derive(Debug, Default)]
 pub(super) struct Timer {
-    deadlines: Mutex<Deadlines<Arc<Slot>>>,
+    deadlines: Mutex<Deadlines<Timed>>,
     earlier: Notify,
 }
 
 impl Timer {
     pub(super) fn add(&self, at: Tick, slot: Arc<Slot>) {
-        if self.deadlines.lock().add(at, slot) {
+        if self.deadlines.lock().add(at, Timed(slot)) {
             self.earlier.notify_one();
         }
     }
+
+    pub(super) fn remove(&self, at: Tick, slot: Arc<Slot>) {
+        self.deadlines.lock().remove(at, Timed(slot));
+    }
 }
+
+/// A slot in the order of nothing but its address.
+#[derive(Debug)]
+struct Timed(Arc<Slot>);
+
+impl Ord for Timed {
+    fn cmp(&self, other: &Self) -> Ordering {
+        Arc::as_ptr(&self.0).cmp(&Arc::as_ptr(&other.0))
+    }
+}
+
+impl PartialOrd for Timed {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Timed {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Timed {}
 
 /// Calls the slots whose time has come, until the task is dropped.
 pub(super) async fn run(core: Arc<Core>, worker: Arc<Worker>) {
@@ -38,7 +67,7 @@ pub(super) async fn run(core: Arc<Core>, worker: Arc<Worker>) {
                 .collect()
         };
         if !due.is_empty() {
-            for (at, slot) in due {
+            for (at, Timed(slot)) in due {
                 core.handle_deadline(&slot, at, &worker);
             }
             tokio::task::yield_now().await;
