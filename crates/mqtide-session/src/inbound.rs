@@ -166,6 +166,11 @@ impl Inbound {
         Some((id, reason, answer))
     }
 
+    /// Messages that wait for their owner, or behind one that does.
+    pub(crate) fn uncompleted(&self) -> usize {
+        self.at_least_once.len() + self.exactly_once.len()
+    }
+
     /// The identifier means nothing any more; returns what was known of it.
     pub(crate) fn forget(&mut self, id: PacketIdentifier) -> Option<Held> {
         self.held.remove(id)

@@ -19,7 +19,6 @@ pub mod fuzzing;
 mod handshake;
 mod inbound;
 mod keep_alive;
-mod lazy;
 mod limits;
 mod message;
 mod outbound;

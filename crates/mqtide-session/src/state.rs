@@ -136,6 +136,7 @@ impl<M> SessionState<M> {
                 self.held.push(packet_identifier);
             }
             StoreOp::Forget { packet_identifier } => self.forget(packet_identifier),
+            StoreOp::Mark => {}
             StoreOp::Clear => {
                 *self = Self {
                     next_key: self.next_key,
@@ -235,10 +236,10 @@ impl<M: Deliverable + Clone> SessionState<M> {
 }
 
 impl<M: Clone> StoredMessage<M> {
-    fn waiting(queued: Queued<M>) -> Self {
-        let Queued { key, delivery } = queued;
+    fn waiting(queued: &Queued<M>) -> Self {
+        let delivery = queued.delivery.clone();
         Self {
-            key,
+            key: queued.key,
             delivery,
             progress: Progress::Waiting,
         }

@@ -75,6 +75,9 @@ pub enum StoreOp<M> {
     },
     /// The whole state of the session is gone.
     Clear,
+    /// Nothing of the session's own: a place in the order for something that the owner stores beside it. See
+    /// [`ServerSession::mark`](crate::ServerSession::mark).
+    Mark,
 }
 
 /// The operations that nobody has taken yet, and how far the store has come.

@@ -6,7 +6,6 @@ use alloc::collections::VecDeque;
 use mqtide_codec::{AckProperties, PacketIdentifier, QoS, ReasonCode};
 
 use super::Answer;
-use crate::lazy::Lazy;
 
 /// The right to answer one QoS 1 or 2 PUBLISH, by `complete`.
 ///
@@ -36,7 +35,7 @@ impl AckToken {
 /// One stream of arrivals: those of QoS 1, or those of QoS 2.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
-    waiting: Lazy<VecDeque<Waiting>>,
+    waiting: VecDeque<Waiting>,
     /// The sequence number of the first that waits.
     first: u32,
     qos: QoS,
@@ -60,7 +59,7 @@ enum Completion {
 impl Arrivals {
     pub(crate) const fn new(qos: QoS, first: u32) -> Self {
         Self {
-            waiting: Lazy::new(),
+            waiting: VecDeque::new(),
             first,
             qos,
         }
@@ -78,7 +77,7 @@ impl Arrivals {
             id,
             qos: self.qos,
         };
-        self.waiting.fill().push_back(Waiting {
+        self.waiting.push_back(Waiting {
             id,
             answer: true,
             completion: Completion::Pending,
@@ -96,9 +95,9 @@ impl Arrivals {
             completion: Completion::Done(ReasonCode::Success),
         };
         if self.waiting.iter().any(|waiting| waiting.answer) {
-            self.waiting.fill().push_back(repeated);
+            self.waiting.push_back(repeated);
         } else {
-            self.waiting.fill().push_front(repeated);
+            self.waiting.push_front(repeated);
             self.first = self.first.wrapping_sub(1);
         }
     }
@@ -118,8 +117,7 @@ impl Arrivals {
         let index = token.sequence.wrapping_sub(self.first) as usize;
         let waiting = self
             .waiting
-            .get_mut()
-            .and_then(|waiting| waiting.get_mut(index))
+            .get_mut(index)
             .filter(|waiting| waiting.id == token.id);
         let Some(waiting) = waiting else { return false };
         if !matches!(waiting.completion, Completion::Pending) {
@@ -160,6 +158,10 @@ impl Arrivals {
         Some((waiting.answer.then_some(answer), reason))
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(crate) fn contains(&self, id: PacketIdentifier) -> bool {
         self.waiting.iter().any(|waiting| waiting.id == id)
     }
@@ -186,7 +188,7 @@ impl Arrivals {
     }
 
     pub(crate) fn shrink(&mut self) {
-        self.waiting.shrink();
+        self.waiting.shrink_to_fit();
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a session begins, goes from one connection to the next, and ends.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use mqtide_codec::{Connect, Disconnect, Packet, PacketType, ReasonCode, Sender, Version, Will};
@@ -10,7 +11,6 @@ use super::{Acceptance, Accepted, ServerSession};
 use crate::auth::Exchange;
 use crate::endpoint::{Endpoint, Line, Terms};
 use crate::keep_alive::Watch;
-use crate::lazy::Lazy;
 use crate::limits::v5;
 use crate::packet_size::Fit;
 use crate::time::earliest;
@@ -93,7 +93,7 @@ impl<M: Deliverable + Clone> ServerSession<M> {
                 exchange.finish();
                 Box::new(exchange)
             }),
-            requests: Lazy::new(),
+            requests: Vec::new(),
             drops,
         };
         session.open(connect, acceptance, session_present);
@@ -219,7 +219,7 @@ impl<M: Deliverable + Clone> ServerSession<M> {
         }
         let drops = &mut self.drops;
         self.endpoint.disconnect(&mut |fate| drops.note(&fate));
-        self.requests.clear();
+        self.requests = Vec::new();
         self.auth = None;
         let end = match self.expiry.granted {
             u32::MAX => None,
@@ -294,11 +294,8 @@ impl<M: Deliverable + Clone> ServerSession<M> {
         ServerState {
             session: SessionState::of(&self.endpoint.outbound, self.endpoint.inbound.held()),
             session_expiry_interval: self.expiry.granted,
-            ends_at: match self.expiry.end {
-                End::At(end) => Some(end),
-                End::Open | End::Past => None,
-            },
-            will: self.will.export(),
+            ends_at: self.ends_at(),
+            will: self.will(),
         }
     }
 
@@ -346,7 +343,7 @@ impl<M: Deliverable + Clone> ServerSession<M> {
                 end,
             },
             auth: None,
-            requests: Lazy::new(),
+            requests: Vec::new(),
             drops: Drops::default(),
         })
     }

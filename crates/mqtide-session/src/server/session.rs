@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use mqtide_codec::{
@@ -16,11 +17,10 @@ use crate::control::AckKind;
 use crate::endpoint::{Endpoint, Line, PublishHead};
 use crate::inbound::AckToken;
 use crate::keep_alive::Watch;
-use crate::lazy::Lazy;
 use crate::will::Testament;
 use crate::{
     DeliverOutcome, Deliverable, Delivery, Drops, Instant, Limits, Outgoing, Refused, Settings,
-    StoreOp, Ticket, Undelivered, Violation,
+    StoreOp, StoredWill, Ticket, Undelivered, Violation,
 };
 
 /// A session on a server: the half of the protocol that serves one client.
@@ -39,7 +39,7 @@ pub struct ServerSession<M> {
     pub(super) will: Testament,
     pub(super) expiry: Expiry,
     pub(super) auth: Option<Box<Exchange>>,
-    pub(super) requests: Lazy<VecDeque<PendingRequest>>,
+    pub(super) requests: Vec<PendingRequest>,
     pub(super) drops: Drops,
 }
 
@@ -236,6 +236,22 @@ impl<M: Deliverable + Clone> ServerSession<M> {
         self.endpoint.store.poll()
     }
 
+    /// Whether changes of this session leave as store operations: with
+    /// [`Settings::durable`](crate::Settings::durable) those of a session that outlives its connection, and of
+    /// one that has taken the place of such a session.
+    pub fn is_recorded(&self) -> bool {
+        self.endpoint.store.is_on()
+    }
+
+    /// Puts a [`StoreOp::Mark`] behind the operations so far, and holds back every packet until it is durable.
+    ///
+    /// For something that the owner stores of the session, such as its expiry and its will, and that CONNACK
+    /// promises. Without durability nothing happens.
+    pub fn mark(&mut self) {
+        self.endpoint.store.record(|| StoreOp::Mark);
+        self.endpoint.hold_back();
+    }
+
     /// All store operations up to this ticket are durable. What they held back can leave now: see
     /// [`has_transmit`](Self::has_transmit).
     pub fn handle_durable(&mut self, ticket: Ticket) {
@@ -285,6 +301,25 @@ impl<M: Deliverable + Clone> ServerSession<M> {
         self.expiry.granted
     }
 
+    /// When the session ends; `None` while it is connected, or if it never does.
+    pub fn ends_at(&self) -> Option<Instant> {
+        match self.expiry.end {
+            End::At(end) => Some(end),
+            End::Open | End::Past => None,
+        }
+    }
+
+    /// The will that may still have to be published.
+    pub fn will(&self) -> Option<StoredWill> {
+        self.will.export()
+    }
+
+    /// QoS 1 and 2 messages of the client whose acknowledgement waits for [`complete`](Self::complete), of this
+    /// message or of an earlier one.
+    pub fn uncompleted(&self) -> usize {
+        self.endpoint.inbound.uncompleted()
+    }
+
     /// Messages that wait to be sent, without those in flight.
     pub fn queued(&self) -> usize {
         self.endpoint.outbound.queued()
@@ -308,6 +343,6 @@ impl<M: Deliverable + Clone> ServerSession<M> {
     /// Gives back memory that bursts have left behind.
     pub fn shrink(&mut self) {
         self.endpoint.shrink();
-        self.requests.shrink();
+        self.requests.shrink_to_fit();
     }
 }

@@ -171,6 +171,21 @@ fn connack_promises_a_new_session_once_the_old_one_is_durably_gone() {
 }
 
 #[test]
+fn a_mark_holds_back_the_connack_until_what_its_owner_stores_is_durable() {
+    let mut server = Server::with(connect(), durable()).reconnects_with(connect(), durable());
+    assert!(server.session.is_recorded());
+    server.session.mark();
+    assert!(!server.session.has_transmit());
+    assert_eq!(commit(&mut server), 1);
+    assert_eq!(server.sends(), ["CONNACK present"]);
+    let volatile = Server::with(connect(), Acceptance::default());
+    let mut volatile = volatile.reconnects_with(connect(), Acceptance::default());
+    volatile.session.mark();
+    assert!(!volatile.session.is_recorded());
+    assert_eq!(volatile.sends(), ["CONNACK present"]);
+}
+
+#[test]
 fn an_unknown_identifier_is_answered_once_it_is_durably_unknown() {
     let mut server = Server::with(connect(), durable());
     let token = server.hears_publish(publish(2, 7, "a"));
