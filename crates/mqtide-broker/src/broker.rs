@@ -14,6 +14,7 @@ use crate::listener::{self, ListenAddress, Listener};
 use crate::publication::Publication;
 use crate::routing::{Grant, Retained, Router, Target};
 use crate::stats::Stats;
+use crate::store;
 use crate::sys;
 use crate::worker::{Runtimes, Worker};
 
@@ -43,7 +44,8 @@ impl Broker {
     }
 
     /// Stops accepting, tells MQTT 5.0 clients (DISCONNECT 0x8B, Server shutting down), waits until they have
-    /// taken it, but not longer than [`Config::stop_grace`], and ends.
+    /// taken it, but not longer than [`Config::stop_grace`], then until the store has everything, for as long again
+    /// at most, and ends.
     ///
     /// # Cancel safety
     ///
@@ -51,6 +53,7 @@ impl Broker {
     pub async fn stop(mut self) {
         self.abort();
         self.handle.core.dismiss_all().await;
+        self.handle.core.close_store().await;
         self.runtimes.stop().await;
     }
 
@@ -61,6 +64,7 @@ impl Broker {
             authenticator,
             authorizer,
             strategy,
+            store,
         } = parts;
         check(&config)?;
         let listeners = bind(&config)?;
@@ -77,7 +81,7 @@ impl Broker {
         );
         let hooks = Hooks::new(authenticator, authorizer);
         let router = Router::new(retained, strategy);
-        let core = Arc::new(Core::new(config, hooks, router, workers));
+        let core = Arc::new(Core::new(config, hooks, router, workers, store));
         let mut broker = Broker {
             addresses: listeners
                 .iter()
@@ -89,11 +93,15 @@ impl Broker {
             tasks: Vec::new(),
             runtimes,
         };
+        Core::restore(&core).await?;
         for worker in &core.workers {
             broker.tasks.extend(worker.start(&core));
         }
         let first = core.workers[0].runtime();
         let clock = core.workers[0].clock();
+        broker
+            .tasks
+            .push(clock.spawn(store::run(Arc::clone(&core))));
         broker.tasks.push(clock.spawn(sys::run(Arc::clone(&core))));
         for listener in listeners {
             broker
@@ -108,7 +116,7 @@ impl Broker {
         // What the workers do for the connections goes on until those are gone.
         self.tasks
             .iter()
-            .skip(2 * self.handle.core.workers.len())
+            .skip(2 * self.handle.core.workers.len() + 1)
             .for_each(JoinHandle::abort);
     }
 }
@@ -133,7 +141,8 @@ impl BrokerHandle {
     /// Publishes a message as if a client had: retained messages are stored, and every subscriber gets its copy.
     /// Hooks are not asked. Any topic may be used, `$`-topics included.
     ///
-    /// When it returns, the message is in the session of every subscriber. Tells whether there was one.
+    /// When it returns, the message is in the session of every subscriber, though the store may not have it yet.
+    /// Tells whether there was a subscriber.
     ///
     /// # Errors
     ///
@@ -175,7 +184,7 @@ impl BrokerHandle {
         };
         self.core
             .router
-            .subscribe(&Target::Local(Arc::clone(&local)), &filter, grant);
+            .subscribe(&Target::Local(Arc::clone(&local)), &filter, grant, || {});
         Ok(Subscription::new(Arc::clone(&self.core), filter, local))
     }
 

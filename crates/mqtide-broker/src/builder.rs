@@ -8,6 +8,7 @@ use crate::error::BrokerError;
 use crate::hooks::{AllowAnonymous, Authenticator, Authorizer};
 use crate::listener::ListenAddress;
 use crate::routing::{RoundRobin, SharedStrategy};
+use crate::store::{MemoryStore, Store};
 
 /// Gathers what a [`Broker`] needs, then starts it.
 #[derive(Default)]
@@ -18,6 +19,7 @@ pub struct BrokerBuilder {
     authenticator: Option<Arc<dyn Authenticator>>,
     authorizer: Option<Arc<dyn Authorizer>>,
     strategy: Option<Arc<dyn SharedStrategy>>,
+    store: Option<Arc<dyn Store>>,
 }
 
 /// What a broker is made of.
@@ -27,6 +29,7 @@ pub(crate) struct Parts {
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) authorizer: Option<Arc<dyn Authorizer>>,
     pub(crate) strategy: Arc<dyn SharedStrategy>,
+    pub(crate) store: Arc<dyn Store>,
 }
 
 impl BrokerBuilder {
@@ -78,14 +81,21 @@ impl BrokerBuilder {
         self
     }
 
-    /// Opens the listeners and starts to serve.
+    /// Sets what keeps sessions and retained messages when the process ends, in place of [`MemoryStore`], which
+    /// keeps nothing.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Takes back what the store has, opens the listeners and starts to serve.
     ///
     /// Host names are resolved with the blocking resolver of the system, addresses are not looked up.
     ///
     /// # Errors
     ///
-    /// The first listener that cannot be opened, a configuration value that makes no sense, or a worker that
-    /// cannot be started; nothing is left running then.
+    /// The first listener that cannot be opened, a configuration value that makes no sense, a store that cannot be
+    /// read, or a worker that cannot be started; nothing is left running then.
     ///
     /// # Cancel safety
     ///
@@ -100,6 +110,7 @@ impl BrokerBuilder {
             authenticator: self.authenticator.unwrap_or_else(|| Arc::new(anonymous)),
             authorizer: self.authorizer,
             strategy: self.strategy.unwrap_or_else(|| Arc::new(RoundRobin)),
+            store: self.store.unwrap_or_else(|| Arc::new(MemoryStore)),
         })
         .await
     }

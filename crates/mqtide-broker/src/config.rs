@@ -135,6 +135,9 @@ pub struct Limits {
     pub retained_messages: usize,
     /// Bytes of all retained messages. Default: 256 MiB.
     pub retained_bytes: usize,
+    /// Bytes of messages that may wait for the store, if it is not volatile; those of one more turn of each client
+    /// can be added. While there are more, clients that have sent such messages are not read. Default: 64 MiB.
+    pub unstored_bytes: usize,
     /// How long a client may leave its socket unread while data waits for it. Default: 60 s.
     pub write_stall: Duration,
 }
@@ -162,6 +165,7 @@ impl Default for Limits {
             topic_length: 65_535,
             retained_messages: 1_000_000,
             retained_bytes: 256 * 1024 * 1024,
+            unstored_bytes: 64 * 1024 * 1024,
             write_stall: Duration::from_secs(60),
         }
     }

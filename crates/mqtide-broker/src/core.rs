@@ -22,6 +22,7 @@ use crate::registry::Registry;
 use crate::routing::{Message, Router};
 use crate::slot::Slot;
 use crate::stats::Stats;
+use crate::store::{Clock, Journal, Store};
 use crate::worker::Worker;
 
 /// What all connections of a broker share: each holds one pointer to it, and none to its parts.
@@ -32,6 +33,8 @@ pub(crate) struct Core {
     pub(crate) hooks: Hooks,
     pub(crate) router: Router,
     pub(crate) registry: Registry<Slot>,
+    /// What is to be stored; absent if nothing is.
+    pub(crate) journal: Option<Journal>,
     pub(crate) gate: Gate,
     pub(crate) workers: Box<[Arc<Worker>]>,
     pub(crate) refusals: Notice,
@@ -50,8 +53,13 @@ impl Core {
         hooks: Hooks,
         router: Router,
         workers: Box<[Arc<Worker>]>,
+        store: Arc<dyn Store>,
     ) -> Self {
         let limits = &config.limits;
+        let journal = (!store.is_volatile())
+            .then(|| Journal::new(store, Clock::starting_now(), limits.unstored_bytes));
+        let mut settings = settings(&config);
+        settings.durable = journal.is_some();
         Core {
             topic_limits: TopicLimits {
                 max_bytes: limits.topic_length,
@@ -59,7 +67,8 @@ impl Core {
             },
             registry: Registry::new(limits.sessions),
             gate: Gate::new(limits.connections, limits.half_open_connections),
-            settings: settings(&config),
+            settings,
+            journal,
             refusals: Notice::new("connection refused"),
             stalls: Notice::new("connection closed"),
             online: Arc::default(),
@@ -78,6 +87,18 @@ impl Core {
     pub(crate) fn now(&self) -> Instant {
         let micros = self.start.elapsed().as_micros();
         Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    /// The bounds of every session.
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// Where it is noted what becomes of such a message, if anything of it can have to be stored.
+    pub(crate) fn journal_for(&self, qos: QoS, retain: bool) -> Option<&Journal> {
+        self.journal
+            .as_ref()
+            .filter(|_| retain || qos != QoS::AtMostOnce)
     }
 
     /// The workers in turn.
@@ -180,9 +201,12 @@ impl Core {
             retain,
             publisher,
         };
+        let table = self.router.table();
+        let journal = self.journal_for(qos, retain);
+        let _whole = journal.map(Journal::whole);
         worker.with_scratch(|scratch| {
             self.router
-                .publish(&self.router.table(), message, &mut scratch.outlets())
+                .publish(&table, message, &mut scratch.outlets(journal))
         })
     }
 

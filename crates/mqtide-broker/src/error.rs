@@ -25,6 +25,9 @@ pub enum BrokerError {
     /// A worker thread or its runtime could not be created.
     #[error("cannot start a worker: {0}")]
     Worker(#[source] io::Error),
+    /// What the store holds cannot be read.
+    #[error("cannot take back what is stored: {0}")]
+    Store(#[from] crate::store::StoreError),
     /// [`Flavour::Ambient`](crate::Flavour::Ambient) was asked for outside of a tokio runtime.
     #[error("the ambient flavour needs a running tokio runtime")]
     NoRuntime,

@@ -110,7 +110,7 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         self.core
             .router
-            .unsubscribe(&Target::Local(Arc::clone(&self.local)), &self.filter);
+            .unsubscribe(&Target::Local(Arc::clone(&self.local)), &self.filter, || {});
     }
 }
 

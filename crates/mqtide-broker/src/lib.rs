@@ -17,6 +17,7 @@ mod registry;
 mod routing;
 mod slot;
 mod stats;
+pub mod store;
 mod sys;
 mod worker;
 

@@ -18,8 +18,9 @@ use crate::connection::{Doorbell, Link, put_packet};
 use crate::core::Core;
 use crate::hooks::{ClientInfo, PublishRequest};
 use crate::publication::Publication;
-use crate::routing::{GroupRef, Target};
+use crate::routing::{GroupRef, Message, Target};
 use crate::slot::{Extras, Life, Slot, State};
+use crate::store::{self, Change, Journal, SessionNumber, StoreError};
 use crate::worker::{Tick, Worker};
 
 /// A client that is let in and has no session yet.
@@ -51,6 +52,7 @@ struct Aftermath {
 
 /// What a session that has ended leaves behind.
 struct Estate {
+    number: Option<SessionNumber>,
     undelivered: VecDeque<Undelivered<Publication>>,
     shared: HashMap<DeliveryKey, GroupRef>,
 }
@@ -99,6 +101,7 @@ impl Core {
         } = *opening;
         self.displace(&mut state, now);
         let old_info = state.info();
+        let number = state.number();
         let mut parked = state.session.take();
         let clean_start = request.connect().clean_start;
         let estate = parked
@@ -122,17 +125,22 @@ impl Core {
             return Opened::In(slot, epoch);
         }
         // The old session has ended: its slot goes, with all routes to it, and cannot be mistaken for the new one.
-        aftermath.ended = Some(estate.unwrap_or_default());
+        let mut estate = estate.unwrap_or_default();
+        estate.number = number;
         state.life = Life::Ended;
         state.forget(&slot, worker);
         drop(state);
+        self.settle(&slot, aftermath, worker);
+        self.router.remove(&Target::Session(Arc::clone(&slot)));
+        let _whole = self.journal.as_ref().map(Journal::whole);
+        self.note_end(&estate);
         let fresh = Arc::new(Slot::new(Arc::clone(slot.client_id())));
         let mut state = fresh.lock();
         // Whoever finds the new slot waits for its lock; nothing is sent to the client before.
         let is_first = self.registry.replace(&slot, &fresh);
         let epoch = is_first.then(|| self.install(&fresh, &mut state, session, link, info, worker));
         drop(state);
-        self.settle(&slot, aftermath, worker);
+        self.inherit(estate, worker);
         epoch.map_or(Opened::Lost, |epoch| Opened::In(fresh, epoch))
     }
 
@@ -179,11 +187,12 @@ impl Core {
         if info.is_some() {
             state.extras.get_or_insert_default().info = info;
         }
+        if let Some(journal) = &self.journal {
+            state.record_opening(slot, journal);
+        }
         self.count_online();
         let now = self.now();
-        worker.with_scratch(|scratch| {
-            state.flush(slot, now, self.config.limits.write_stall, worker, scratch);
-        });
+        worker.with_scratch(|scratch| state.flush(slot, now, self, worker, scratch));
         let deadline = state
             .session
             .as_ref()
@@ -201,23 +210,26 @@ impl Core {
         if state.epoch != epoch || state.life != Life::Alive {
             return;
         }
-        if state.link.take().is_some() {
-            self.count_offline();
-        }
+        let was_online = state.link.take().is_some();
         let info = state.info();
-        let Some(session) = &mut state.session else {
-            return;
-        };
-        let Departure { will, ended } = session.handle_disconnected(now);
         let mut aftermath = Aftermath::default();
-        aftermath.wills.extend(will.map(|will| (will, info)));
-        if ended {
-            aftermath.ended = state.end(slot, worker);
-        } else {
-            state.rearm(slot, now, worker);
+        if let Some(session) = &mut state.session {
+            let Departure { will, ended } = session.handle_disconnected(now);
+            aftermath.wills.extend(will.map(|will| (will, info)));
+            if ended {
+                aftermath.ended = state.end(slot, worker);
+            } else {
+                if let Some(journal) = &self.journal {
+                    state.record_terms(slot, journal);
+                }
+                state.rearm(slot, now, worker);
+            }
         }
         drop(state);
         self.settle(slot, aftermath, worker);
+        if was_online {
+            self.count_offline();
+        }
     }
 
     /// The timer has come to a deadline of the slot.
@@ -288,9 +300,7 @@ impl Core {
             link.bell().ring(Doorbell::LEAVE);
             return;
         }
-        worker.with_scratch(|scratch| {
-            state.flush(slot, now, self.config.limits.write_stall, worker, scratch);
-        });
+        worker.with_scratch(|scratch| state.flush(slot, now, self, worker, scratch));
     }
 
     /// Tells all clients that the broker stops, and waits until they are gone, for as long as is configured.
@@ -311,6 +321,35 @@ impl Core {
         self.abandon_all();
     }
 
+    /// Takes back what is stored, on a thread that may block.
+    pub(crate) async fn restore(self: &Arc<Self>) -> Result<(), StoreError> {
+        if self.journal.is_none() {
+            return Ok(());
+        }
+        let core = Arc::clone(self);
+        let restoring = self.workers[0].clock().spawn_blocking(move || {
+            let journal = core.journal.as_ref();
+            journal.map_or(Ok(()), |journal| store::restore(&core, journal))
+        });
+        let restored = restoring.await;
+        restored.unwrap_or_else(|panic| Err(StoreError::Other(panic.into())))
+    }
+
+    /// Waits until the store has everything, for as long as is configured.
+    pub(crate) async fn close_store(self: &Arc<Self>) {
+        if self.journal.is_none() {
+            return;
+        }
+        let core = Arc::clone(self);
+        let closing = self.workers[0].clock().spawn(async move {
+            if let Some(journal) = &core.journal {
+                journal.close(core.config.stop_grace).await;
+            }
+        });
+        // An error means that the workers are gone, and nothing can be waited for.
+        let _ = closing.await;
+    }
+
     /// Closes all connections without a word.
     pub(crate) fn abandon_all(&self) {
         self.registry.for_each(|slot| {
@@ -327,16 +366,21 @@ impl Core {
         for (will, info) in wills {
             self.publish_will(slot, *will, info, worker);
         }
-        let Some(Estate {
-            undelivered,
-            shared,
-        }) = ended
-        else {
+        let Some(estate) = ended else {
             return;
         };
         self.registry.remove(slot);
         self.router.remove(&Target::Session(Arc::clone(slot)));
-        self.inherit(undelivered, &shared, worker);
+        let _whole = self.journal.as_ref().map(Journal::whole);
+        self.note_end(&estate);
+        self.inherit(estate, worker);
+    }
+
+    /// Notes that a session has ended.
+    fn note_end(&self, estate: &Estate) {
+        if let (Some(journal), Some(session)) = (&self.journal, estate.number) {
+            journal.push(Change::EndSession { session });
+        }
     }
 
     /// Publishes a will, if its client still may.
@@ -347,11 +391,10 @@ impl Core {
         info: Option<Arc<ClientInfo>>,
         worker: &Arc<Worker>,
     ) {
-        let client_id = Arc::clone(slot.client_id());
         let Some(info) = info.filter(|_| self.hooks.interest().publish) else {
-            return self.publish_will_now(&client_id, &will, worker);
+            return self.publish_will_now(slot, &will, worker);
         };
-        let (core, worker) = (Arc::clone(self), Arc::clone(worker));
+        let (core, slot, worker) = (Arc::clone(self), Arc::clone(slot), Arc::clone(worker));
         worker.clock().clone().spawn(async move {
             let request = PublishRequest {
                 topic: will.topic.as_str(),
@@ -360,30 +403,46 @@ impl Core {
                 will: true,
             };
             if core.hooks.may_publish(&info, &request).await {
-                core.publish_will_now(&client_id, &will, &worker);
+                core.publish_will_now(&slot, &will, &worker);
             }
         });
     }
 
-    fn publish_will_now(&self, client_id: &Arc<str>, will: &Will, worker: &Worker) {
+    fn publish_will_now(&self, slot: &Slot, will: &Will, worker: &Worker) {
         let Will { qos, retain, .. } = *will;
-        match Publication::of_will(will, self.now()) {
-            Ok(publication) => {
-                let topic = will.topic.as_name();
-                self.publish(worker, topic, &publication, qos, retain, Some(client_id));
+        let publication = match Publication::of_will(will, self.now()) {
+            Ok(publication) => publication,
+            Err(error) => {
+                return tracing::error!(%error, "a will could not be published");
             }
-            Err(error) => tracing::error!(%error, "a will could not be published"),
+        };
+        let message = Message {
+            topic: will.topic.as_name(),
+            publication: &publication,
+            qos,
+            retain,
+            publisher: Some(slot.client_id()),
+        };
+        let table = self.router.table();
+        // It is stored as published together with what that leads to.
+        let _whole = self.journal.as_ref().map(Journal::whole);
+        if let Some(journal) = &self.journal {
+            slot.lock().record_terms(slot, journal);
         }
+        worker.with_scratch(|scratch| {
+            let outlets = &mut scratch.outlets(self.journal.as_ref());
+            self.router.publish(&table, message, outlets)
+        });
     }
 
     /// Gives messages of shared subscriptions that nobody has acknowledged to other members. Those of QoS 2 that
     /// were sent go to nobody `[MQTT-4.8.2-5]`.
-    fn inherit(
-        &self,
-        undelivered: VecDeque<Undelivered<Publication>>,
-        shared: &HashMap<DeliveryKey, GroupRef>,
-        worker: &Worker,
-    ) {
+    fn inherit(&self, estate: Estate, worker: &Worker) {
+        let Estate {
+            undelivered,
+            shared,
+            ..
+        } = estate;
         if shared.is_empty() {
             return;
         }
@@ -403,7 +462,7 @@ impl Core {
                 if let Some(group) = shared.get(&key)
                     && !(sent && qos == QoS::ExactlyOnce)
                 {
-                    let outlets = &mut scratch.outlets();
+                    let outlets = &mut scratch.outlets(self.journal.as_ref());
                     self.router
                         .redeliver(group, &publication, qos, retain, outlets);
                 }
@@ -435,6 +494,7 @@ impl State {
 impl Default for Estate {
     fn default() -> Self {
         Estate {
+            number: None,
             undelivered: VecDeque::new(),
             shared: HashMap::new(),
         }
@@ -443,16 +503,15 @@ impl Default for Estate {
 
 impl Estate {
     fn of(session: &mut ServerSession<Publication>, extras: &mut Option<Box<Extras>>) -> Self {
-        let shared = extras
-            .take()
-            .map(|extras| extras.shared)
-            .unwrap_or_default();
-        match shared.is_empty() {
-            true => Estate::default(),
-            false => Estate {
-                undelivered: session.take_undelivered(),
-                shared,
-            },
+        let Extras { number, shared, .. } = extras.take().map(|extras| *extras).unwrap_or_default();
+        let undelivered = match shared.is_empty() {
+            true => VecDeque::new(),
+            false => session.take_undelivered(),
+        };
+        Estate {
+            number,
+            undelivered,
+            shared,
         }
     }
 }

@@ -71,6 +71,20 @@ impl<T: Identified> Registry<T> {
         Ok(value)
     }
 
+    /// Puts a value in, whatever the limit; false if there is one with its identifier.
+    pub(crate) fn insert(&self, value: &Arc<T>) -> bool {
+        let hash = self.hash(value);
+        let mut shard = self.shard(hash).lock();
+        let is_new = shard
+            .find(hash, |other| other.client_id() == value.client_id())
+            .is_none();
+        if is_new {
+            self.len.fetch_add(1, Relaxed);
+            shard.insert_unique(hash, Arc::clone(value), |value| self.hash(value));
+        }
+        is_new
+    }
+
     /// Puts `new` in the place of `old`, which has the same identifier; tells whether `old` was still there.
     pub(crate) fn replace(&self, old: &Arc<T>, new: &Arc<T>) -> bool {
         let hash = self.hash(old);
@@ -167,5 +181,8 @@ mod tests {
         assert!(registry.find_or_insert("a", || unreachable!()).is_ok());
         registry.remove(&registry.find("b").unwrap());
         assert!(registry.find_or_insert("c", || named("c")).is_ok());
+        assert!(!registry.insert(&named("c")));
+        assert!(registry.insert(&named("d")), "what was there before stays");
+        assert_eq!(registry.len(), 3);
     }
 }

@@ -11,17 +11,19 @@ use mqtide_session::{DeliverOutcome, Delivery, DeliveryKey, DropReason, Instant,
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::connection::{Doorbell, Link, Scratch, Written, put_packet};
+use crate::core::Core;
 use crate::hooks::ClientInfo;
 use crate::publication::Publication;
 use crate::registry::Identified;
 use crate::routing::{GroupRef, Offer, Replay};
 use crate::stats::{Count, Tally};
+use crate::store::{Journal, Memo, SessionNumber};
 use crate::worker::{Tick, Worker};
 
 /// One session, online or offline: what the registry and the route table point to.
 ///
 /// Publishers lock it for as long as it takes to put a message into a queue. Nobody who holds this lock takes
-/// another one of the broker's, except for the lists that a [`Worker`] keeps.
+/// another one of the broker's, except for the lists that a [`Worker`] keeps and the journal.
 #[derive(Debug)]
 pub(crate) struct Slot {
     client_id: Arc<str>,
@@ -49,6 +51,8 @@ pub(crate) struct State {
 /// What few sessions have.
 #[derive(Debug, Default)]
 pub(crate) struct Extras {
+    /// What the session is stored as, if it is.
+    pub(crate) number: Option<SessionNumber>,
     /// The groups that unsettled messages came through.
     pub(crate) shared: HashMap<DeliveryKey, GroupRef>,
     /// Retained messages that new subscriptions are still owed.
@@ -59,7 +63,10 @@ pub(crate) struct Extras {
 
 impl Extras {
     pub(crate) fn is_empty(&self) -> bool {
-        self.shared.is_empty() && self.replays.is_empty() && self.info.is_none()
+        self.number.is_none()
+            && self.shared.is_empty()
+            && self.replays.is_empty()
+            && self.info.is_none()
     }
 }
 
@@ -82,6 +89,11 @@ pub(crate) enum Life {
 pub(crate) struct Outlets<'a> {
     pub(crate) dirty: &'a mut Vec<Arc<Slot>>,
     pub(crate) tally: &'a mut Tally,
+    /// Where it is noted what must be stored; absent if nothing can.
+    pub(crate) journal: Option<&'a Journal>,
+    pub(crate) memo: Memo,
+    /// Whether something was noted.
+    pub(crate) is_noted: bool,
 }
 
 impl Slot {
@@ -141,13 +153,13 @@ impl Slot {
     pub(crate) fn flush(
         self: &Arc<Self>,
         now: Instant,
-        write_stall: std::time::Duration,
+        core: &Core,
         worker: &Worker,
         scratch: &mut Scratch,
     ) {
         let mut state = self.lock();
         state.is_listed = false;
-        state.flush(self, now, write_stall, worker, scratch);
+        state.flush(self, now, core, worker, scratch);
     }
 }
 
@@ -168,7 +180,7 @@ impl State {
         &mut self,
         slot: &Arc<Slot>,
         now: Instant,
-        write_stall: std::time::Duration,
+        core: &Core,
         worker: &Worker,
         scratch: &mut Scratch,
     ) {
@@ -181,7 +193,12 @@ impl State {
         match self.write(now, output, tally) {
             Progress::Done => {}
             Progress::More => self.list(slot, dirty),
-            Progress::Blocked => self.arm(slot, now + write_stall, now, worker),
+            Progress::Blocked => {
+                self.arm(slot, now + core.config.limits.write_stall, now, worker);
+            }
+        }
+        if let Some(journal) = &core.journal {
+            self.record(slot, journal, &mut Memo::default());
         }
         self.count_drops(tally);
     }
@@ -217,7 +234,11 @@ impl State {
             return false;
         };
         let is_tracked = delivery.qos != QoS::AtMostOnce;
-        match session.deliver(delivery) {
+        let outcome = session.deliver(delivery);
+        if let Some(journal) = outlets.journal {
+            outlets.is_noted |= self.record(slot, journal, &mut outlets.memo);
+        }
+        match outcome {
             DeliverOutcome::Queued { key, wake } => {
                 if let Some(group) = group.filter(|_| is_tracked) {
                     self.extras

@@ -30,7 +30,12 @@ pub(crate) async fn run(core: Arc<Core>) {
         if is_sys_due {
             publish(&core);
         } else {
-            while core.router.retained.expire(core.now()) {
+            let retained = &core.router.retained;
+            while retained.expire(core.now(), |topic| {
+                if let Some(journal) = &core.journal {
+                    journal.clear_retained(topic);
+                }
+            }) {
                 tokio::task::yield_now().await;
             }
         }

@@ -19,9 +19,21 @@ macro_rules! files {
     ($($name:ident),+ $(,)?) => {$(
         #[test]
         fn $name() {
-            play(stringify!($name));
+            play(stringify!($name), &Brokers::default());
         }
-    )+};
+    )+
+
+    /// The same dialogues with brokers that have a store: they answer later, and the same.
+    mod with_a_store {
+        use super::*;
+
+        $(
+            #[test]
+            fn $name() {
+                play(stringify!($name), &Brokers::durable());
+            }
+        )+
+    }};
 }
 
 files! {
@@ -63,8 +75,7 @@ fn no_file_is_left_out() {
     }
 }
 
-fn play(name: &str) {
-    let brokers = Brokers::default();
+fn play(name: &str, brokers: &Brokers) {
     let report = play_file(&folder().join(format!("{name}.txt")), |configuration| {
         brokers.address(configuration)
     });

@@ -6,6 +6,7 @@ use alloc::collections::VecDeque;
 use mqtide_codec::{Ack, Packet, PacketIdentifier, PacketType, ReasonCode};
 
 use crate::Ticket;
+use crate::lazy::Lazy;
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP without properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub(crate) enum Control {
 /// go through here, PUBACK and answers to requests do not.
 #[derive(Debug)]
 pub(crate) struct ControlQueue {
-    ready: VecDeque<Item>,
+    ready: Lazy<VecDeque<Item>>,
     /// Absent while nothing ever had to wait: most sessions store nothing.
     gated: Option<Box<Gated>>,
 }
@@ -87,18 +88,20 @@ pub(crate) enum ClosesPublication {
 impl ControlQueue {
     pub(crate) const fn new() -> Self {
         Self {
-            ready: VecDeque::new(),
+            ready: Lazy::new(),
             gated: None,
         }
     }
 
     pub(crate) fn push(&mut self, control: Control, closes: ClosesPublication) {
-        self.ready.push_back((control, closes));
+        self.ready.fill().push_back((control, closes));
     }
 
     /// Puts a packet before all others: CONNECT and CONNACK.
     pub(crate) fn push_first(&mut self, control: Control) {
-        self.ready.push_front((control, ClosesPublication::No));
+        self.ready
+            .fill()
+            .push_front((control, ClosesPublication::No));
     }
 
     /// Adds a packet that may leave once its ticket is durable.
@@ -110,7 +113,7 @@ impl ControlQueue {
         closes: ClosesPublication,
     ) {
         match durable && self.gated() == 0 {
-            true => self.ready.push_back((control, closes)),
+            true => self.ready.fill().push_back((control, closes)),
             false => {
                 self.gated
                     .get_or_insert_default()
@@ -128,7 +131,8 @@ impl ControlQueue {
             .front()
             .is_some_and(|(ticket, _)| is_durable(*ticket))
         {
-            self.ready.extend(gated.0.pop_front().map(|(_, item)| item));
+            let item = gated.0.pop_front().map(|(_, item)| item);
+            self.ready.fill().extend(item);
         }
     }
 
@@ -148,7 +152,7 @@ impl ControlQueue {
 
     /// Whether something could be written now.
     pub(crate) fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
+        self.ready.len() > 0
     }
 
     /// The packets that wait, for whatever reason.
@@ -167,7 +171,7 @@ impl ControlQueue {
     }
 
     pub(crate) fn shrink(&mut self) {
-        self.ready.shrink_to_fit();
+        self.ready.shrink();
         self.gated.take_if(|gated| gated.0.is_empty());
     }
 }

@@ -354,14 +354,16 @@ impl<M: Deliverable + Clone> Endpoint<M> {
                 None
             }
             Control::Ack(ack) => Some(Outgoing::Ack(ack)),
-            Control::Pingreq => Some(Outgoing::Pingreq),
-            Control::Pingresp => Some(Outgoing::Pingresp),
-            Control::Packet(packet) => {
-                // Rare packets come at the start and at changes: what follows may be a long rest.
-                self.control.shrink();
-                Some(Outgoing::Packet(packet))
-            }
+            // What follows these may be a long rest.
+            Control::Pingreq => self.and_rest(Outgoing::Pingreq),
+            Control::Pingresp => self.and_rest(Outgoing::Pingresp),
+            Control::Packet(packet) => self.and_rest(Outgoing::Packet(packet)),
         }
+    }
+
+    fn and_rest(&mut self, outgoing: Outgoing<M>) -> Option<Outgoing<M>> {
+        self.control.shrink();
+        Some(outgoing)
     }
 
     fn peer_size(&self) -> usize {

@@ -19,6 +19,7 @@ pub mod fuzzing;
 mod handshake;
 mod inbound;
 mod keep_alive;
+mod lazy;
 mod limits;
 mod message;
 mod outbound;

@@ -13,14 +13,14 @@
 mod carry_over;
 mod flight;
 mod measure;
-
-use alloc::collections::VecDeque;
+mod queue;
 
 use mqtide_codec::{PacketIdentifier, PacketType, QoS, ReasonCode};
 
 pub use self::flight::{DropReason, Dropped, OutgoingPublish, Settled, Undelivered};
 pub(crate) use self::flight::{Fate, Flight, Queued};
 pub(crate) use self::measure::Wire;
+use self::queue::Queue;
 use crate::packet_id::{Lane, PacketIdentifiers};
 use crate::store::StoreLog;
 use crate::{
@@ -30,8 +30,8 @@ use crate::{
 /// The sending half of a session.
 #[derive(Debug)]
 pub(crate) struct Outbound<M> {
-    at_most_once: VecDeque<Queued<M>>,
-    pub(crate) acknowledged: VecDeque<Queued<M>>,
+    at_most_once: Queue<M>,
+    pub(crate) acknowledged: Queue<M>,
     queued_bytes: u64,
     pub(crate) next_key: u64,
     pub(crate) flights: PacketIdentifiers<Flight<M>>,
@@ -76,8 +76,8 @@ impl<M: Deliverable + Clone> Outbound<M> {
     /// An empty half whose keys will follow `next_key`.
     pub(crate) const fn new(next_key: u64) -> Self {
         Self {
-            at_most_once: VecDeque::new(),
-            acknowledged: VecDeque::new(),
+            at_most_once: Queue::new(),
+            acknowledged: Queue::new(),
             queued_bytes: 0,
             next_key,
             flights: PacketIdentifiers::new(),
@@ -157,8 +157,8 @@ impl<M: Deliverable + Clone> Outbound<M> {
 
     /// Whether the oldest message that waits has QoS 0.
     fn at_most_once_is_next(&self) -> bool {
-        match (self.at_most_once.front(), self.acknowledged.front()) {
-            (Some(a), Some(b)) => a.key < b.key,
+        match (self.at_most_once.first(), self.acknowledged.first()) {
+            (Some(a), Some(b)) => a < b,
             (a, _) => a.is_some(),
         }
     }
@@ -498,8 +498,8 @@ impl<M: Deliverable + Clone> Outbound<M> {
     }
 
     pub(crate) fn shrink(&mut self) {
-        self.at_most_once.shrink_to_fit();
-        self.acknowledged.shrink_to_fit();
+        self.at_most_once.shrink();
+        self.acknowledged.shrink();
         self.flights.shrink();
     }
 }

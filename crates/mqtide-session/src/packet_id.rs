@@ -10,9 +10,14 @@ use alloc::vec::Vec;
 
 use mqtide_codec::PacketIdentifier;
 
+use crate::lazy::Lazy;
+
 /// The identifiers in use, each with its entry.
 #[derive(Debug)]
-pub(crate) struct PacketIdentifiers<T> {
+pub(crate) struct PacketIdentifiers<T>(Lazy<Table<T>>);
+
+#[derive(Debug)]
+struct Table<T> {
     slots: Vec<Slot<T>>,
     free: Link,
     lanes: [List; LANES],
@@ -47,15 +52,80 @@ struct Slot<T> {
 
 impl<T> PacketIdentifiers<T> {
     pub(crate) const fn new() -> Self {
-        Self {
-            slots: Vec::new(),
-            free: None,
-            lanes: [List::EMPTY; LANES],
-        }
+        Self(Lazy::new())
     }
 
     /// Takes a free identifier for `entry`; gives the entry back if all 65,535 are in use.
     pub(crate) fn allocate(&mut self, lane: Lane, entry: T) -> Result<PacketIdentifier, T> {
+        self.0.fill().allocate(lane, entry)
+    }
+
+    /// Takes the given identifier for `entry`; gives the entry back if it is in use.
+    pub(crate) fn claim(&mut self, id: PacketIdentifier, lane: Lane, entry: T) -> Result<(), T> {
+        self.0.fill().claim(id, lane, entry)
+    }
+
+    /// What the identifier stands for, if it is in use.
+    pub(crate) fn lookup(&mut self, id: PacketIdentifier) -> Option<(Lane, &mut T)> {
+        let slot = self.0.get_mut()?.slot_mut(Some(id))?;
+        let (lane, entry) = slot.entry.as_mut()?;
+        Some((*lane, entry))
+    }
+
+    /// What the identifier stands for, in whatever lane.
+    pub(crate) fn get(&self, id: PacketIdentifier) -> Option<&T> {
+        let slot = self.0.get()?.slot(id)?;
+        slot.entry.as_ref().map(|(_, entry)| entry)
+    }
+
+    /// Frees the identifier and returns its entry.
+    pub(crate) fn release(&mut self, id: PacketIdentifier) -> Option<(Lane, T)> {
+        self.0.get_mut()?.release(id)
+    }
+
+    /// Moves the entry to the end of another lane.
+    pub(crate) fn move_to(&mut self, id: PacketIdentifier, lane: Lane) {
+        if let Some(table) = self.0.get_mut() {
+            table.move_to(id, lane);
+        }
+    }
+
+    /// The number of entries in a lane.
+    pub(crate) fn len(&self, lane: Lane) -> usize {
+        let list = self.0.get().map(|table| table.lanes[lane as usize].len);
+        list.map_or(0, usize::from)
+    }
+
+    /// The first entry of a lane.
+    pub(crate) fn first(&self, lane: Lane) -> Option<PacketIdentifier> {
+        self.0.get()?.lanes[lane as usize].head
+    }
+
+    /// The entry that follows `id` in its lane.
+    pub(crate) fn after(&self, id: PacketIdentifier) -> Option<PacketIdentifier> {
+        self.0.get()?.slot(id)?.next
+    }
+
+    /// The entries of a lane, in order.
+    pub(crate) fn iter(&self, lane: Lane) -> impl Iterator<Item = (PacketIdentifier, &T)> {
+        let mut at = self.first(lane);
+        core::iter::from_fn(move || {
+            let id = at?;
+            at = self.after(id);
+            Some((id, self.get(id)?))
+        })
+    }
+
+    /// Gives memory back if nothing is in use.
+    pub(crate) fn shrink(&mut self) {
+        if self.0.get().is_some_and(Table::is_empty) {
+            self.0.clear();
+        }
+    }
+}
+
+impl<T> Table<T> {
+    fn allocate(&mut self, lane: Lane, entry: T) -> Result<PacketIdentifier, T> {
         match self.free.or_else(|| self.grow()) {
             Some(id) => {
                 self.occupy(id, lane, entry);
@@ -65,8 +135,7 @@ impl<T> PacketIdentifiers<T> {
         }
     }
 
-    /// Takes the given identifier for `entry`; gives the entry back if it is in use.
-    pub(crate) fn claim(&mut self, id: PacketIdentifier, lane: Lane, entry: T) -> Result<(), T> {
+    fn claim(&mut self, id: PacketIdentifier, lane: Lane, entry: T) -> Result<(), T> {
         while self.slots.len() < usize::from(id.as_u16()) {
             self.grow();
         }
@@ -77,27 +146,14 @@ impl<T> PacketIdentifiers<T> {
         Ok(())
     }
 
-    /// What the identifier stands for, if it is in use.
-    pub(crate) fn lookup(&mut self, id: PacketIdentifier) -> Option<(Lane, &mut T)> {
-        let (lane, entry) = self.slots.get_mut(index(id))?.entry.as_mut()?;
-        Some((*lane, entry))
-    }
-
-    /// What the identifier stands for, in whatever lane.
-    pub(crate) fn get(&self, id: PacketIdentifier) -> Option<&T> {
-        self.slot(id)?.entry.as_ref().map(|(_, entry)| entry)
-    }
-
-    /// Frees the identifier and returns its entry.
-    pub(crate) fn release(&mut self, id: PacketIdentifier) -> Option<(Lane, T)> {
+    fn release(&mut self, id: PacketIdentifier) -> Option<(Lane, T)> {
         let (lane, entry) = self.slots.get_mut(index(id))?.entry.take()?;
         self.unlink(id, lane);
         self.link_free(id);
         Some((lane, entry))
     }
 
-    /// Moves the entry to the end of another lane.
-    pub(crate) fn move_to(&mut self, id: PacketIdentifier, lane: Lane) {
+    fn move_to(&mut self, id: PacketIdentifier, lane: Lane) {
         let entry = self
             .slots
             .get_mut(index(id))
@@ -108,42 +164,8 @@ impl<T> PacketIdentifiers<T> {
         self.link_back(id, lane);
     }
 
-    /// The number of entries in a lane.
-    pub(crate) fn len(&self, lane: Lane) -> usize {
-        usize::from(self.lanes[lane as usize].len)
-    }
-
-    /// Whether no identifier is in use.
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.lanes.iter().all(|list| list.len == 0)
-    }
-
-    /// The first entry of a lane.
-    pub(crate) fn first(&self, lane: Lane) -> Option<PacketIdentifier> {
-        self.lanes[lane as usize].head
-    }
-
-    /// The entry that follows `id` in its lane.
-    pub(crate) fn after(&self, id: PacketIdentifier) -> Option<PacketIdentifier> {
-        self.slot(id)?.next
-    }
-
-    /// The entries of a lane, in order.
-    pub(crate) fn iter(&self, lane: Lane) -> impl Iterator<Item = (PacketIdentifier, &T)> {
-        let mut at = self.first(lane);
-        core::iter::from_fn(move || {
-            let id = at?;
-            at = self.after(id);
-            let (_, entry) = self.slot(id)?.entry.as_ref()?;
-            Some((id, entry))
-        })
-    }
-
-    /// Gives memory back if nothing is in use.
-    pub(crate) fn shrink(&mut self) {
-        if self.is_empty() {
-            *self = Self::new();
-        }
     }
 
     fn slot(&self, id: PacketIdentifier) -> Option<&Slot<T>> {
@@ -233,6 +255,16 @@ impl<T> PacketIdentifiers<T> {
     }
 }
 
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: None,
+            lanes: [List::EMPTY; LANES],
+        }
+    }
+}
+
 impl List {
     const EMPTY: Self = Self {
         head: None,
@@ -311,10 +343,10 @@ mod tests {
         let mut table = PacketIdentifiers::new();
         let id = table.allocate(Lane::Published, 0).unwrap();
         table.shrink();
-        assert!(!table.is_empty());
+        assert_eq!(table.len(Lane::Published), 1);
         table.release(id);
         table.shrink();
-        assert_eq!(table.slots.capacity(), 0);
+        assert!(table.0.get().is_none());
     }
 
     proptest! {

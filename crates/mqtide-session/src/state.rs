@@ -236,10 +236,10 @@ impl<M: Deliverable + Clone> SessionState<M> {
 }
 
 impl<M: Clone> StoredMessage<M> {
-    fn waiting(queued: &Queued<M>) -> Self {
-        let delivery = queued.delivery.clone();
+    fn waiting(queued: Queued<M>) -> Self {
+        let Queued { key, delivery } = queued;
         Self {
-            key: queued.key,
+            key,
             delivery,
             progress: Progress::Waiting,
         }

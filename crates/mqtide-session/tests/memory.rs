@@ -81,7 +81,7 @@ fn deliver(session: &mut Session, message: &Arc<Message>) {
 }
 
 #[test]
-fn an_idle_session_takes_at_most_512_bytes() {
+fn an_idle_session_takes_at_most_320_bytes() {
     let mut kept = None;
     let heap = measure(|| {
         let mut session = session(connect());
@@ -96,9 +96,9 @@ fn an_idle_session_takes_at_most_512_bytes() {
         kept = Some(session);
     });
     let size = size_of::<Session>();
-    assert!(size <= 512, "{size} bytes by value");
+    assert!(size <= 320, "{size} bytes by value");
     assert!(
-        size as i64 + heap.bytes_current <= 512,
+        size as i64 + heap.bytes_current <= 320,
         "{size} + {} bytes",
         heap.bytes_current
     );
@@ -157,7 +157,7 @@ fn a_delivery_allocates_nothing_in_the_steady_state() {
         }
     });
     assert!(
-        info.count_total <= 1,
+        info.count_total <= 2,
         "the queue of QoS 0 itself: {}",
         info.count_total
     );
@@ -174,7 +174,7 @@ fn waiting_messages_take_little_beside_themselves() {
         }
     });
     assert!(
-        heap.bytes_current <= 1024 * 64,
+        heap.bytes_current <= 1000 * 24 + 8 * 1024,
         "{} bytes for 1,000",
         heap.bytes_current
     );

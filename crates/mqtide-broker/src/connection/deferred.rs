@@ -75,14 +75,14 @@ async fn one(
     match event {
         Event::Publish(arrived) if is_refused => worker.with_scratch(|scratch| {
             refuse(arrived, scratch);
-            finish(slot, scratch);
+            finish(core, slot, scratch);
             Next::Read
         }),
         Event::Session(ServerEvent::Subscribe(request)) => {
             let denied = denied(core, info, &request).await;
             worker.with_scratch(|scratch| {
                 let next = subscribe(core, slot, request, &denied, scratch);
-                finish(slot, scratch);
+                finish(core, slot, scratch);
                 next
             })
         }

@@ -23,6 +23,7 @@ use crate::core::Core;
 use crate::hooks::{AuthenticationStep, ClientInfo, Credentials, PublishRequest};
 use crate::life::Opening;
 use crate::listener::Peer;
+use crate::store::Journal;
 use crate::worker::Worker;
 
 /// Brings a connection to the point where it has a session, if it comes to that.
@@ -339,6 +340,11 @@ impl Decided {
             refuse(&mut transport, request, ReasonCode::QuotaExceeded).await;
             return None;
         }
+        let is_failing = core.journal.as_ref().is_some_and(Journal::is_failing);
+        if is_failing && asks_for_session(request.connect()) {
+            refuse(&mut transport, request, ReasonCode::ServerUnavailable).await;
+            return None;
+        }
         let waker = std::future::poll_fn(|cx| std::task::Poll::Ready(cx.waker().clone())).await;
         let bell = Arc::new(Doorbell::new(waker));
         let (reader, writer) = transport.split();
@@ -369,11 +375,21 @@ impl Decided {
             bell,
             is_blocked: false,
             is_deaf: false,
+            is_waiting: false,
             hooked,
             _admission: admission,
         };
         online.begin_with(rest);
         Some(online)
+    }
+}
+
+/// Whether the client wants a session that outlives its connection.
+fn asks_for_session(connect: &Connect) -> bool {
+    let properties = connect.properties.as_deref();
+    match connect.version {
+        Version::V5 => properties.is_some_and(|p| p.session_expiry_interval.unwrap_or(0) > 0),
+        _ => !connect.clean_start,
     }
 }
 

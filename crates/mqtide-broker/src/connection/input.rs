@@ -175,13 +175,14 @@ impl Intake<'_> {
             qos: publish.delivery.qos(),
             retain: publish.retain,
             ack: inbound.ack,
+            hold: None,
         }));
         Ok(())
     }
 }
 
 /// Whether a topic is the broker's own (`MQTT 5.0 §4.7.2`).
-pub(super) fn is_reserved(name: TopicNameRef<'_>) -> bool {
+pub(crate) fn is_reserved(name: TopicNameRef<'_>) -> bool {
     name.starts_with_dollar() && name.levels().next().is_some_and(|level| level == "$SYS")
 }
 

@@ -156,6 +156,8 @@ impl Doorbell {
     pub(crate) const LEAVE: u8 = 2;
     /// Retained messages can be continued.
     pub(crate) const REPLAY: u8 = 4;
+    /// Something has been stored.
+    pub(crate) const STORED: u8 = 8;
 
     pub(crate) fn new(task: Waker) -> Self {
         Doorbell {

@@ -19,8 +19,10 @@ use std::task::{Context, Poll, ready};
 use tokio::net::TcpStream;
 
 pub(crate) use encode::put_packet;
+pub(crate) use input::is_reserved;
 pub(crate) use link::{Doorbell, Link, Written};
 pub(crate) use output::Output;
+pub(crate) use process::{answer_subscribe, answer_unsubscribe};
 pub(crate) use scratch::{Event, Scratch};
 
 use online::Online;

@@ -39,6 +39,8 @@ pub(crate) struct Online {
     pub(super) is_blocked: bool,
     /// Nothing that the client sends is listened to any more.
     pub(super) is_deaf: bool,
+    /// Nothing that the client sends is read until something has been stored.
+    pub(super) is_waiting: bool,
     /// What hooks need; absent if none may ask.
     pub(super) hooked: Option<Box<Hooked>>,
     /// Held for as long as the connection exists.
@@ -109,6 +111,9 @@ impl Online {
         if reasons & Doorbell::REPLAY != 0 {
             self.replay();
         }
+        if reasons & Doorbell::STORED != 0 {
+            self.look_again();
+        }
         self.is_blocked |= reasons & Doorbell::MAKE_ROOM != 0;
         if self.is_blocked {
             match self.make_room(cx) {
@@ -129,7 +134,7 @@ impl Online {
             hooked.exchange = answer.exchange.or(hooked.exchange.take());
             return self.follow(answer.next);
         }
-        if self.is_deaf {
+        if self.is_deaf || self.is_waiting {
             return Turn::Sleep;
         }
         let worker = Arc::clone(&self.worker);
@@ -150,6 +155,11 @@ impl Online {
     fn follow(&mut self, next: Next) -> Turn {
         match next {
             Next::Read => Turn::Again,
+            Next::Await => {
+                self.is_waiting = true;
+                self.look_again();
+                Turn::Again
+            }
             Next::Deaf => {
                 self.is_deaf = true;
                 Turn::Again
@@ -207,12 +217,20 @@ impl Online {
             Taken::Fault => {
                 // What came before the fault is done in full; then the connection closes.
                 match self.process(scratch) {
-                    Next::Read => Next::Deaf,
+                    Next::Read | Next::Await => Next::Deaf,
                     next => next,
                 }
             }
             Taken::NotOurs => Next::Leave,
         }
+    }
+
+    /// Finds out whether the client must still wait for the store.
+    fn look_again(&mut self) {
+        self.is_waiting &= self.core.journal.as_ref().is_some_and(|journal| {
+            process::must_wait(&self.core, journal, &self.slot.lock())
+                && journal.await_progress(&self.bell)
+        });
     }
 
     fn info(&self) -> Option<&Arc<ClientInfo>> {
@@ -264,7 +282,7 @@ impl Online {
                 }),
             None => self.input.take_in_rest(&mut intake),
         };
-        match result {
+        let taken = match result {
             Ok(()) => Taken::Packets,
             Err(fault) => {
                 tracing::debug!(client = %self.slot.client_id(), %fault, "closing the connection");
@@ -272,7 +290,11 @@ impl Online {
                 self.input.rest = BytesMut::new();
                 Taken::Fault
             }
+        };
+        if let Some(journal) = &self.core.journal {
+            state.record_intake(&self.slot, journal, &mut scratch.events);
         }
+        taken
     }
 
     /// Moves on what a session could not write, then lets the session go on.
@@ -303,7 +325,8 @@ impl Online {
     fn replay(&mut self) {
         let worker = Arc::clone(&self.worker);
         worker.with_scratch(|scratch| {
-            process::replay(&self.core, &self.slot, &mut scratch.outlets());
+            let outlets = &mut scratch.outlets(self.core.journal.as_ref());
+            process::replay(&self.core, &self.slot, outlets);
         });
     }
 

@@ -14,13 +14,16 @@ use super::scratch::{Arrived, Event, Scratch};
 use crate::core::Core;
 use crate::hooks::ClientInfo;
 use crate::routing::{Grant, Message, Replay, Table, Target, replay_of};
-use crate::slot::{Outlets, Slot};
+use crate::slot::{Outlets, Slot, State};
+use crate::store::{Change, Journal, Memo, Receipt, SessionNumber, Subscription};
 use crate::worker::Worker;
 
 /// What a connection does next.
 pub(crate) enum Next {
     /// Read on.
     Read,
+    /// Read on when the store has caught up.
+    Await,
     /// Write what is left, but listen no more.
     Deaf,
     /// End now.
@@ -76,18 +79,23 @@ pub(super) fn process_allowed(
         }
     }
     drop(table);
-    finish(slot, scratch);
-    next
+    match (finish(core, slot, scratch), next) {
+        (true, Next::Read) => Next::Await,
+        (_, next) => next,
+    }
 }
 
 /// Routes a message, and notes what the publisher is to be told.
-fn publish(core: &Core, table: &Table, slot: &Slot, arrived: Arrived, scratch: &mut Scratch) {
+fn publish(core: &Core, table: &Table, slot: &Arc<Slot>, arrived: Arrived, scratch: &mut Scratch) {
     let Arrived {
         publication,
         qos,
         retain,
         ack,
+        hold,
     } = arrived;
+    let journal = core.journal_for(qos, retain);
+    let _whole = journal.map(Journal::whole);
     if let Ok(topic) = TopicNameRef::try_from(publication.topic_bytes()) {
         let message = Message {
             topic,
@@ -96,8 +104,22 @@ fn publish(core: &Core, table: &Table, slot: &Slot, arrived: Arrived, scratch: &
             retain,
             publisher: Some(slot.client_id()),
         };
-        let reason = core.router.publish(table, message, &mut scratch.outlets());
-        scratch.completions.extend(ack.map(|ack| (ack, reason)));
+        let mut outlets = scratch.outlets(journal);
+        let reason = core.router.publish(table, message, &mut outlets);
+        let is_noted = outlets.is_noted;
+        match (journal, ack) {
+            (Some(journal), Some(token)) if is_noted || hold.is_some() => {
+                if let Some((session, ticket)) = hold {
+                    journal.hold(slot, session, token.packet_identifier(), ticket);
+                }
+                journal.acknowledge(Receipt::Publish {
+                    slot: Arc::clone(slot),
+                    token,
+                    reason,
+                });
+            }
+            (_, ack) => scratch.completions.extend(ack.map(|ack| (ack, reason))),
+        }
     }
     scratch.pool.put_back(publication);
 }
@@ -113,8 +135,9 @@ pub(super) fn refuse(arrived: Arrived, scratch: &mut Scratch) {
     scratch.pool.put_back(publication);
 }
 
-/// Gives the publisher its acknowledgements, and has written what the turn has come to.
-pub(super) fn finish(slot: &Arc<Slot>, scratch: &mut Scratch) {
+/// Gives the publisher its acknowledgements, and has written what the turn has come to. Tells whether the client
+/// is to be read no further until something has been stored.
+pub(super) fn finish(core: &Core, slot: &Arc<Slot>, scratch: &mut Scratch) -> bool {
     let mut state = slot.lock();
     if let Some(session) = &mut state.session {
         for (ack, reason) in scratch.completions.drain(..) {
@@ -123,7 +146,23 @@ pub(super) fn finish(slot: &Arc<Slot>, scratch: &mut Scratch) {
         }
     }
     scratch.completions.clear();
+    let must_wait = core.journal.as_ref().is_some_and(|journal| {
+        state.record(slot, journal, &mut Memo::default());
+        must_wait(core, journal, &state)
+    });
     state.list_if_ready(slot, &mut scratch.dirty);
+    must_wait
+}
+
+/// Whether a client has sent so much that waits for the store that it is read no further. One of MQTT 5.0 is held
+/// to Receive Maximum by the protocol; others are by this.
+pub(super) fn must_wait(core: &Core, journal: &Journal, state: &State) -> bool {
+    state.session.as_ref().is_some_and(|session| {
+        let waits = session.uncompleted();
+        let maximum = usize::from(core.config.limits.receive_maximum);
+        waits > 0
+            && (session.version() != Version::V5 && waits >= maximum || journal.is_congested())
+    })
 }
 
 fn handle(core: &Core, slot: &Arc<Slot>, event: ServerEvent, scratch: &mut Scratch) -> Next {
@@ -162,6 +201,7 @@ pub(super) fn subscribe(
         return Next::Deaf;
     }
     let target = Target::Session(Arc::clone(slot));
+    let stored = stored_as(core, slot);
     let mut reasons = Vec::with_capacity(request.subscriptions.len());
     let mut replays = Vec::new();
     for (index, subscription) in request.subscriptions.iter().enumerate() {
@@ -173,22 +213,74 @@ pub(super) fn subscribe(
         let granted = match &subscription.filter {
             _ if is_denied => Err(ReasonCode::NotAuthorized),
             Err(_) => Err(ReasonCode::TopicFilterInvalid),
-            Ok(filter) => add(core, slot, &target, filter, grant).map(|existed| {
+            Ok(filter) => add(core, slot, &target, filter, grant, stored).map(|existed| {
                 replays.extend(replay_of(filter, &grant, existed, slot.client_id()));
             }),
         };
         let maximum_qos = subscription.options.maximum_qos;
         reasons.push(granted.map_or_else(|refused| refused, |()| ReasonCode::granted(maximum_qos)));
     }
-    answer(
-        core,
-        slot,
-        request.packet_identifier,
-        reasons,
-        replays,
-        scratch,
-    );
+    let packet_identifier = request.packet_identifier;
+    match stored {
+        Some(Stored { journal, epoch, .. }) => journal.acknowledge(Receipt::Subscribe {
+            slot: Arc::clone(slot),
+            epoch,
+            packet_identifier,
+            reasons,
+            replays,
+        }),
+        None => answer(core, slot, packet_identifier, reasons, replays, scratch),
+    }
     Next::Read
+}
+
+/// What a session is stored as, and the number of its connection.
+#[derive(Clone, Copy)]
+struct Stored<'a> {
+    journal: &'a Journal,
+    session: SessionNumber,
+    epoch: u32,
+}
+
+fn stored_as<'a>(core: &'a Core, slot: &Slot) -> Option<Stored<'a>> {
+    let journal = core.journal.as_ref()?;
+    let state = slot.lock();
+    Some(Stored {
+        journal,
+        session: state.number()?,
+        epoch: state.epoch,
+    })
+}
+
+/// Answers a SUBSCRIBE once its subscriptions are stored, if the connection that asked still has the session.
+pub(crate) fn answer_subscribe(
+    core: &Core,
+    slot: &Arc<Slot>,
+    epoch: u32,
+    packet_identifier: PacketIdentifier,
+    reasons: Vec<ReasonCode>,
+    replays: Vec<Replay>,
+    scratch: &mut Scratch,
+) {
+    if slot.lock().epoch == epoch {
+        answer(core, slot, packet_identifier, reasons, replays, scratch);
+        slot.lock().list_if_ready(slot, &mut scratch.dirty);
+    }
+}
+
+/// Answers an UNSUBSCRIBE likewise.
+pub(crate) fn answer_unsubscribe(
+    slot: &Arc<Slot>,
+    epoch: u32,
+    packet_identifier: PacketIdentifier,
+    reasons: Vec<ReasonCode>,
+    scratch: &mut Scratch,
+) {
+    let mut state = slot.lock();
+    if state.epoch == epoch {
+        unsuback(&mut state, packet_identifier, reasons);
+        state.list_if_ready(slot, &mut scratch.dirty);
+    }
 }
 
 /// Closes the connection of a client that has been told that it may not ask for this.
@@ -221,7 +313,7 @@ fn answer(
     pending.retain(|old| replays.iter().all(|new| new.filter() != old.filter()));
     pending.extend(replays);
     drop(state);
-    replay(core, slot, &mut scratch.outlets());
+    replay(core, slot, &mut scratch.outlets(core.journal.as_ref()));
 }
 
 /// Puts a subscription into the table, if the session may have another one.
@@ -231,6 +323,7 @@ fn add(
     target: &Target,
     filter: &SubscriptionFilter,
     grant: Grant,
+    stored: Option<Stored<'_>>,
 ) -> Result<bool, ReasonCode> {
     core.offers(filter, grant.identifier.is_some())?;
     if core.topic_limits.check_filter(filter.filter()).is_err() {
@@ -241,7 +334,19 @@ fn add(
     {
         return Err(ReasonCode::QuotaExceeded);
     }
-    let existed = core.router.subscribe(target, filter, grant);
+    let existed = core.router.subscribe(target, filter, grant, || {
+        if let Some(Stored {
+            journal, session, ..
+        }) = stored
+        {
+            let mut subscription = Subscription::new(filter.detached(), grant.options);
+            subscription.identifier = grant.identifier;
+            journal.push(Change::Subscribe {
+                session,
+                subscription: Box::new(subscription),
+            });
+        }
+    });
     if !existed {
         slot.subscriptions.fetch_add(1, Relaxed);
     }
@@ -250,11 +355,25 @@ fn add(
 
 fn unsubscribe(core: &Core, slot: &Arc<Slot>, request: UnsubscribeRequest) {
     let target = Target::Session(Arc::clone(slot));
+    let stored = stored_as(core, slot);
+    let forget = |filter: &SubscriptionFilter| {
+        if let Some(Stored {
+            journal, session, ..
+        }) = stored
+        {
+            let filter = filter.detached();
+            journal.push(Change::Unsubscribe { session, filter });
+        }
+    };
     let mut reasons = Vec::with_capacity(request.filters.len());
     for text in &request.filters {
         let reason = match SubscriptionFilter::try_from(text.clone()) {
             Err(_) => ReasonCode::TopicFilterInvalid,
-            Ok(filter) if core.router.unsubscribe(&target, &filter) => {
+            Ok(filter)
+                if core
+                    .router
+                    .unsubscribe(&target, &filter, || forget(&filter)) =>
+            {
                 slot.subscriptions.fetch_sub(1, Relaxed);
                 ReasonCode::Success
             }
@@ -271,8 +390,21 @@ fn unsubscribe(core: &Core, slot: &Arc<Slot>, request: UnsubscribeRequest) {
                 .all(|f| **f != *replay.filter().as_str())
         });
     }
+    let packet_identifier = request.packet_identifier;
+    match stored {
+        None => unsuback(&mut state, packet_identifier, reasons),
+        Some(Stored { journal, epoch, .. }) => journal.acknowledge(Receipt::Unsubscribe {
+            slot: Arc::clone(slot),
+            epoch,
+            packet_identifier,
+            reasons,
+        }),
+    }
+}
+
+fn unsuback(state: &mut State, packet_identifier: PacketIdentifier, reasons: Vec<ReasonCode>) {
     if let Some(session) = &mut state.session
-        && let Err(error) = session.unsuback(request.packet_identifier, reasons, None)
+        && let Err(error) = session.unsuback(packet_identifier, reasons, None)
     {
         tracing::debug!(%error, "an UNSUBSCRIBE could not be answered");
     }
@@ -284,10 +416,11 @@ pub(crate) fn replay(core: &Core, slot: &Arc<Slot>, outlets: &mut Outlets<'_>) {
     let now = core.now();
     let retained = core.router.retained.reader();
     let mut state = slot.lock();
-    let Some(mut extras) = state.extras.take() else {
+    let Some(extras) = &mut state.extras else {
         return;
     };
-    while let Some(replay) = extras.replays.front_mut() {
+    let mut replays = mem::take(&mut extras.replays);
+    while let Some(replay) = replays.front_mut() {
         let is_done = retained.replay(replay, now, |delivery| {
             state.deliver(slot, delivery, None, outlets);
             match state
@@ -302,11 +435,14 @@ pub(crate) fn replay(core: &Core, slot: &Arc<Slot>, outlets: &mut Outlets<'_>) {
         if !is_done {
             break;
         }
-        extras.replays.pop_front();
+        replays.pop_front();
     }
     // Most sessions have none, and pay nothing for the possibility.
-    extras.replays.shrink_to_fit();
-    state.extras = Some(extras).filter(|extras| !extras.is_empty());
+    replays.shrink_to_fit();
+    if let Some(extras) = &mut state.extras {
+        extras.replays = replays;
+    }
+    state.extras.take_if(|extras| extras.is_empty());
     state.list(slot, outlets.dirty);
 }
 

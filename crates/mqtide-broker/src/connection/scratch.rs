@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use mqtide_codec::{QoS, ReasonCode};
-use mqtide_session::{AckToken, Instant, ServerEvent};
+use mqtide_session::{AckToken, Instant, ServerEvent, Ticket};
 
 use super::output::Output;
 use crate::publication::{Pool, Publication};
 use crate::slot::{Outlets, Slot};
 use crate::stats::Tally;
+use crate::store::{Journal, Memo, SessionNumber};
 
 /// The buffers of one turn. They are kept from turn to turn, so that a turn allocates nothing.
 #[derive(Debug)]
@@ -46,14 +47,19 @@ pub(crate) struct Arrived {
     pub(crate) retain: bool,
     /// The right to acknowledge it; `None` for QoS 0.
     pub(crate) ack: Option<AckToken>,
+    /// What the session has recorded of it, to be stored together with what it causes.
+    pub(crate) hold: Option<(SessionNumber, Ticket)>,
 }
 
 impl Scratch {
     /// The buffers that a delivery touches.
-    pub(crate) fn outlets(&mut self) -> Outlets<'_> {
+    pub(crate) fn outlets<'a>(&'a mut self, journal: Option<&'a Journal>) -> Outlets<'a> {
         Outlets {
             dirty: &mut self.dirty,
             tally: &mut self.tally,
+            journal,
+            memo: Memo::default(),
+            is_noted: false,
         }
     }
 }

@@ -16,11 +16,12 @@ use parking_lot::{RwLock, RwLockReadGuard};
 
 pub(crate) use group::{GroupRef, Offer};
 pub(crate) use merge::Merged;
-pub(crate) use retained::{Replay, Retained};
+pub(crate) use retained::{Replay, Retained, RetainedChange};
 pub use strategy::{Random, RoundRobin, SharedStrategy};
 pub(crate) use table::Table;
 pub(crate) use target::{Grant, Target};
 
+use crate::connection::is_reserved;
 use crate::publication::Publication;
 use crate::slot::Outlets;
 
@@ -69,19 +70,33 @@ impl Router {
         self.table.read().has(target, filter)
     }
 
-    /// Adds or replaces a subscription; tells whether the subscriber had it already.
+    /// Adds or replaces a subscription; tells whether the subscriber had it already. `note` is called while no
+    /// other subscription can be made.
     pub(crate) fn subscribe(
         &self,
         target: &Target,
         filter: &SubscriptionFilter,
         grant: Grant,
+        note: impl FnOnce(),
     ) -> bool {
-        self.table.write().subscribe(target, filter, grant)
+        let mut table = self.table.write();
+        note();
+        table.subscribe(target, filter, grant)
     }
 
-    /// Removes a subscription; tells whether there was one.
-    pub(crate) fn unsubscribe(&self, target: &Target, filter: &SubscriptionFilter) -> bool {
-        self.table.write().unsubscribe(target, filter)
+    /// Removes a subscription; tells whether there was one. `note` is called if so, while no other can be made.
+    pub(crate) fn unsubscribe(
+        &self,
+        target: &Target,
+        filter: &SubscriptionFilter,
+        note: impl FnOnce(),
+    ) -> bool {
+        let mut table = self.table.write();
+        let existed = table.unsubscribe(target, filter);
+        if existed {
+            note();
+        }
+        existed
     }
 
     /// Removes all subscriptions of a subscriber.
@@ -110,7 +125,8 @@ impl Router {
             publisher,
             ..
         } = message;
-        if retain && self.retained.apply(&message).is_err() {
+        let note = |change| outlets.note_retained(&message, change);
+        if retain && self.retained.apply(&message, note).is_err() {
             outlets.tally.add(crate::stats::Count::PublishesDropped, 1);
             return ReasonCode::QuotaExceeded;
         }
@@ -192,6 +208,27 @@ impl Router {
                 }
             },
         );
+    }
+}
+
+impl Outlets<'_> {
+    /// Notes what is retained. The broker's own topics are made anew after each start.
+    fn note_retained(&mut self, message: &Message<'_>, change: RetainedChange) {
+        let topic = message.topic;
+        let Some(journal) = self.journal.filter(|_| !is_reserved(topic)) else {
+            return;
+        };
+        match change {
+            RetainedChange::Kept => journal.retain(
+                topic,
+                message.publication,
+                message.qos,
+                message.publisher,
+                &mut self.memo,
+            ),
+            RetainedChange::Cleared => journal.clear_retained(topic),
+        }
+        self.is_noted = true;
     }
 }
 

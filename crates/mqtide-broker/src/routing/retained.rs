@@ -36,6 +36,13 @@ struct Kept {
     publisher: Option<Arc<str>>,
 }
 
+/// What has become of the retained message of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RetainedChange {
+    Kept,
+    Cleared,
+}
+
 /// There is no room for another retained message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom;
@@ -59,8 +66,12 @@ impl Retained {
     }
 
     /// Stores a message, or erases the one that is there if this one is empty `[MQTT-3.3.1-5]`,
-    /// `[MQTT-3.3.1-6]`, `[MQTT-3.3.1-7]`.
-    pub(crate) fn apply(&self, message: &Message<'_>) -> Result<(), NoRoom> {
+    /// `[MQTT-3.3.1-6]`, `[MQTT-3.3.1-7]`. `note` is told what has changed, while nothing else can.
+    pub(crate) fn apply(
+        &self,
+        message: &Message<'_>,
+        note: impl FnOnce(RetainedChange),
+    ) -> Result<(), NoRoom> {
         let Message {
             topic,
             publication,
@@ -71,27 +82,42 @@ impl Retained {
         let mut store = self.store.write();
         let old = store.map.get_mut(topic).map(|kept| kept.publication.size());
         if publication.payload_len() == 0 {
-            store.remove(topic);
+            if store.remove(topic) {
+                note(RetainedChange::Cleared);
+            }
             return Ok(());
         }
         let bytes = store.bytes - old.unwrap_or(0) + publication.size();
         if bytes > self.max_bytes || (old.is_none() && store.map.len() >= self.max_messages) {
             return Err(NoRoom);
         }
-        store.bytes = bytes;
+        note(RetainedChange::Kept);
         let kept = Kept {
             publication: publication.compact(),
             qos,
             publisher: publisher.cloned(),
         };
-        if let Some(old) = store.map.insert(topic, kept) {
-            store.forget_expiry(topic, &old);
-        }
-        if let Some(at) = publication.expires_at() {
-            let at = Tick::at_or_after(at);
-            store.expiries.add(at, topic.as_str().into());
-        }
+        store.insert(topic, kept, bytes);
         Ok(())
+    }
+
+    /// Takes back a message that was stored, whatever the limits are now.
+    pub(crate) fn restore(
+        &self,
+        topic: TopicNameRef<'_>,
+        publication: Publication,
+        qos: QoS,
+        publisher: Option<Arc<str>>,
+    ) {
+        let mut store = self.store.write();
+        store.remove(topic);
+        let bytes = store.bytes + publication.size();
+        let kept = Kept {
+            publication,
+            qos,
+            publisher,
+        };
+        store.insert(topic, kept, bytes);
     }
 
     /// The messages as they are now.
@@ -99,8 +125,9 @@ impl Retained {
         Reader(self.store.read())
     }
 
-    /// Erases what has expired, some of it; tells whether there is more.
-    pub(crate) fn expire(&self, now: Instant) -> bool {
+    /// Erases what has expired, some of it; tells whether there is more. `note` is told each topic that has no
+    /// message any more.
+    pub(crate) fn expire(&self, now: Instant, mut note: impl FnMut(TopicNameRef<'_>)) -> bool {
         let mut store = self.store.write();
         for _ in 0..NAMES_PER_STEP {
             let Some((_, topic)) = store.expiries.pop_due(now) else {
@@ -113,8 +140,8 @@ impl Retained {
                 .map
                 .get_mut(topic)
                 .and_then(|kept| kept.publication.expires_at());
-            if expires_at.is_some_and(|at| at <= now) {
-                store.remove(topic);
+            if expires_at.is_some_and(|at| at <= now) && store.remove(topic) {
+                note(topic);
             }
         }
         true
@@ -167,10 +194,24 @@ impl Reader<'_> {
 }
 
 impl Store {
-    fn remove(&mut self, topic: TopicNameRef<'_>) {
-        if let Some(kept) = self.map.remove(topic) {
+    fn remove(&mut self, topic: TopicNameRef<'_>) -> bool {
+        let removed = self.map.remove(topic);
+        if let Some(kept) = &removed {
             self.bytes -= kept.publication.size();
-            self.forget_expiry(topic, &kept);
+            self.forget_expiry(topic, kept);
+        }
+        removed.is_some()
+    }
+
+    fn insert(&mut self, topic: TopicNameRef<'_>, kept: Kept, bytes: usize) {
+        self.bytes = bytes;
+        let expires_at = kept.publication.expires_at();
+        if let Some(old) = self.map.insert(topic, kept) {
+            self.forget_expiry(topic, &old);
+        }
+        if let Some(at) = expires_at {
+            let at = Tick::at_or_after(at);
+            self.expiries.add(at, topic.as_str().into());
         }
     }
 
@@ -222,13 +263,14 @@ mod tests {
 
     fn store(retained: &Retained, topic: &str, publication: &Publication) -> Result<(), NoRoom> {
         let client: Arc<str> = "publisher".into();
-        retained.apply(&Message {
+        let message = Message {
             topic: name(topic),
             publication,
             qos: QoS::AtLeastOnce,
             retain: true,
             publisher: Some(&client),
-        })
+        };
+        retained.apply(&message, |_| {})
     }
 
     fn put(retained: &Retained, topic: &str, payload: &[u8]) -> Result<(), NoRoom> {
@@ -311,7 +353,9 @@ mod tests {
         put(&retained, "t/0", b"for ever").unwrap();
         assert_eq!(found(&retained, "t/#", Instant::ZERO).len(), 600);
         assert_eq!(found(&retained, "t/#", soon), ["t/0"]);
-        while retained.expire(soon) {}
+        let mut gone = 0;
+        while retained.expire(soon, |_| gone += 1) {}
+        assert_eq!(gone, 599);
         assert_eq!(retained.size().0, 1);
     }
 

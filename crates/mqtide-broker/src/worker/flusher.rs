@@ -81,10 +81,9 @@ pub(super) async fn run(core: Arc<Core>, worker: Arc<Worker>) {
         }
         let end = slots.len().min(next + SLOTS_PER_TURN);
         let now = known.unwrap_or_else(|| core.now());
-        let write_stall = core.config.limits.write_stall;
         worker.with_scratch(|scratch| {
             for slot in &slots[next..end] {
-                slot.flush(now, write_stall, &worker, scratch);
+                slot.flush(now, &core, &worker, scratch);
             }
         });
         next = end;

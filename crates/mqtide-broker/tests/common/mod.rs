@@ -5,6 +5,11 @@
     reason = "each test file is a crate of its own and uses what it needs"
 )]
 pub(crate) mod child;
+#[allow(
+    dead_code,
+    reason = "each test file is a crate of its own and uses what it needs"
+)]
+pub(crate) mod disk;
 
 use std::net::SocketAddr;
 
@@ -14,7 +19,7 @@ use tokio::runtime::Runtime;
 /// A broker, and the runtime it was started in.
 pub(crate) struct Running {
     broker: Broker,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl Running {
@@ -27,10 +32,16 @@ impl Running {
         let broker = runtime
             .block_on(builder.start())
             .expect("the broker starts");
-        Self {
-            broker,
-            _runtime: runtime,
-        }
+        Self { broker, runtime }
+    }
+
+    /// Stops it in good order.
+    #[allow(
+        dead_code,
+        reason = "each test file is a crate of its own and uses what it needs"
+    )]
+    pub(crate) fn stop(self) {
+        self.runtime.block_on(self.broker.stop());
     }
 
     /// Where it takes TCP connections.

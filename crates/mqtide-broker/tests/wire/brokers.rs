@@ -8,13 +8,26 @@ use std::time::Duration;
 use mqtide_broker::{Broker, BrokerBuilder, Config};
 
 use crate::common::Running;
+use crate::common::disk::{Disk, Mode};
 use crate::guard::Guard;
 
 /// Brokers by the name of their configuration, each started when it is first asked for.
 #[derive(Default)]
-pub(crate) struct Brokers(Mutex<HashMap<String, Running>>);
+pub(crate) struct Brokers {
+    running: Mutex<HashMap<String, Running>>,
+    /// Whether they store everything, and acknowledge it after a while.
+    are_durable: bool,
+}
 
 impl Brokers {
+    /// Brokers that store everything, and so acknowledge it after a while.
+    pub(crate) fn durable() -> Self {
+        Self {
+            are_durable: true,
+            ..Self::default()
+        }
+    }
+
     /// Where the broker of this configuration takes TCP connections; `None` if the broker under test is an
     /// outside one and the configuration is not the default.
     pub(crate) fn address(&self, configuration: &str) -> Option<SocketAddr> {
@@ -22,10 +35,16 @@ impl Brokers {
             let address = outside.parse().expect("MQTIDE_TEST_BROKER is HOST:PORT");
             return (configuration == "default").then_some(address);
         }
-        let mut running = self.0.lock().expect("no test panics here");
-        let broker = running
-            .entry(configuration.to_owned())
-            .or_insert_with(|| Running::start(named(configuration)));
+        let mut running = self.running.lock().expect("no test panics here");
+        let broker = running.entry(configuration.to_owned()).or_insert_with(|| {
+            let mut builder = named(configuration);
+            if self.are_durable {
+                let disk = Disk::default();
+                disk.set(Mode::Late(Duration::from_millis(2)));
+                builder = builder.store(disk.open());
+            }
+            Running::start(builder)
+        });
         Some(broker.tcp())
     }
 }

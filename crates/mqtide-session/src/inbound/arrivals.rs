@@ -6,6 +6,7 @@ use alloc::collections::VecDeque;
 use mqtide_codec::{AckProperties, PacketIdentifier, QoS, ReasonCode};
 
 use super::Answer;
+use crate::lazy::Lazy;
 
 /// The right to answer one QoS 1 or 2 PUBLISH, by `complete`.
 ///
@@ -35,7 +36,7 @@ impl AckToken {
 /// One stream of arrivals: those of QoS 1, or those of QoS 2.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
-    waiting: VecDeque<Waiting>,
+    waiting: Lazy<VecDeque<Waiting>>,
     /// The sequence number of the first that waits.
     first: u32,
     qos: QoS,
@@ -59,7 +60,7 @@ enum Completion {
 impl Arrivals {
     pub(crate) const fn new(qos: QoS, first: u32) -> Self {
         Self {
-            waiting: VecDeque::new(),
+            waiting: Lazy::new(),
             first,
             qos,
         }
@@ -77,7 +78,7 @@ impl Arrivals {
             id,
             qos: self.qos,
         };
-        self.waiting.push_back(Waiting {
+        self.waiting.fill().push_back(Waiting {
             id,
             answer: true,
             completion: Completion::Pending,
@@ -95,9 +96,9 @@ impl Arrivals {
             completion: Completion::Done(ReasonCode::Success),
         };
         if self.waiting.iter().any(|waiting| waiting.answer) {
-            self.waiting.push_back(repeated);
+            self.waiting.fill().push_back(repeated);
         } else {
-            self.waiting.push_front(repeated);
+            self.waiting.fill().push_front(repeated);
             self.first = self.first.wrapping_sub(1);
         }
     }
@@ -117,7 +118,8 @@ impl Arrivals {
         let index = token.sequence.wrapping_sub(self.first) as usize;
         let waiting = self
             .waiting
-            .get_mut(index)
+            .get_mut()
+            .and_then(|waiting| waiting.get_mut(index))
             .filter(|waiting| waiting.id == token.id);
         let Some(waiting) = waiting else { return false };
         if !matches!(waiting.completion, Completion::Pending) {
@@ -188,7 +190,7 @@ impl Arrivals {
     }
 
     pub(crate) fn shrink(&mut self) {
-        self.waiting.shrink_to_fit();
+        self.waiting.shrink();
     }
 }
 

@@ -4,10 +4,12 @@ use alloc::collections::VecDeque;
 
 use mqtide_codec::PacketIdentifier;
 
+use crate::lazy::Lazy;
+
 /// A set of identifiers, sorted: four bytes each, and free of cost in the usual case, that they come
 /// and go in ascending order.
 #[derive(Debug)]
-pub(crate) struct HeldIdentifiers(VecDeque<Held>);
+pub(crate) struct HeldIdentifiers(Lazy<VecDeque<Held>>);
 
 /// A QoS 2 message whose PUBREL is outstanding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,18 +34,18 @@ impl Held {
 
 impl HeldIdentifiers {
     pub(crate) const fn new() -> Self {
-        Self(VecDeque::new())
+        Self(Lazy::new())
     }
 
     pub(crate) fn insert(&mut self, held: Held) {
         if let Err(index) = self.position(held.id) {
-            self.0.insert(index, held);
+            self.0.fill().insert(index, held);
         }
     }
 
     pub(crate) fn lookup(&mut self, id: PacketIdentifier) -> Option<&mut Held> {
         let index = self.position(id).ok()?;
-        self.0.get_mut(index)
+        self.0.get_mut()?.get_mut(index)
     }
 
     pub(crate) fn contains(&self, id: PacketIdentifier) -> bool {
@@ -52,7 +54,7 @@ impl HeldIdentifiers {
 
     pub(crate) fn remove(&mut self, id: PacketIdentifier) -> Option<Held> {
         let index = self.position(id).ok()?;
-        self.0.remove(index)
+        self.0.get_mut()?.remove(index)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Held> {
@@ -64,13 +66,14 @@ impl HeldIdentifiers {
     }
 
     pub(crate) fn shrink(&mut self) {
-        self.0.shrink_to_fit();
+        self.0.shrink();
     }
 
     fn position(&self, id: PacketIdentifier) -> Result<usize, usize> {
-        match self.0.back() {
-            Some(last) if last.id < id => Err(self.0.len()),
-            _ => self.0.binary_search_by_key(&id, |held| held.id),
+        let list = self.0.get().ok_or(0_usize)?;
+        match list.back() {
+            Some(last) if last.id < id => Err(list.len()),
+            _ => list.binary_search_by_key(&id, |held| held.id),
         }
     }
 }

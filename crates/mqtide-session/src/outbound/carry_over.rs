@@ -39,7 +39,7 @@ impl<M: Deliverable + Clone> Outbound<M> {
                 .for_each(|(_, flight)| flight.counted = false);
         }
         if !keep_at_most_once {
-            for queued in self.at_most_once.drain(..) {
+            while let Some(queued) = self.at_most_once.pop_front() {
                 self.queued_bytes = self.queued_bytes.saturating_sub(queued.bytes());
                 fates(queued.dropped(DropReason::Offline));
             }

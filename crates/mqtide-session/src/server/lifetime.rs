@@ -1,7 +1,6 @@
 //! How a session begins, goes from one connection to the next, and ends.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use mqtide_codec::{Connect, Disconnect, Packet, PacketType, ReasonCode, Sender, Version, Will};
@@ -11,6 +10,7 @@ use super::{Acceptance, Accepted, ServerSession};
 use crate::auth::Exchange;
 use crate::endpoint::{Endpoint, Line, Terms};
 use crate::keep_alive::Watch;
+use crate::lazy::Lazy;
 use crate::limits::v5;
 use crate::packet_size::Fit;
 use crate::time::earliest;
@@ -93,7 +93,7 @@ impl<M: Deliverable + Clone> ServerSession<M> {
                 exchange.finish();
                 Box::new(exchange)
             }),
-            requests: Vec::new(),
+            requests: Lazy::new(),
             drops,
         };
         session.open(connect, acceptance, session_present);
@@ -219,7 +219,7 @@ impl<M: Deliverable + Clone> ServerSession<M> {
         }
         let drops = &mut self.drops;
         self.endpoint.disconnect(&mut |fate| drops.note(&fate));
-        self.requests = Vec::new();
+        self.requests.clear();
         self.auth = None;
         let end = match self.expiry.granted {
             u32::MAX => None,
@@ -343,7 +343,7 @@ impl<M: Deliverable + Clone> ServerSession<M> {
                 end,
             },
             auth: None,
-            requests: Vec::new(),
+            requests: Lazy::new(),
             drops: Drops::default(),
         })
     }

@@ -122,7 +122,7 @@ impl<M: Deliverable + Clone> ServerSession<M> {
         if self.requests.len() >= PENDING_REQUESTS {
             return Err(Violation::TooManyRequests);
         }
-        self.requests.push(PendingRequest {
+        self.requests.fill().push_back(PendingRequest {
             packet_identifier,
             kind,
             filters,
@@ -189,12 +189,12 @@ impl<M: Deliverable + Clone> ServerSession<M> {
             _ => PacketType::Unsuback,
         };
         let asked = |r: &PendingRequest| r.packet_identifier == id && r.kind == kind;
-        let index = self
-            .requests
+        let requests = self.requests.get_mut().ok_or(Refused::UnknownRequest)?;
+        let index = requests
             .iter()
             .position(asked)
             .ok_or(Refused::UnknownRequest)?;
-        if self.requests[index].filters != reasons.len() {
+        if requests[index].filters != reasons.len() {
             return Err(Refused::ReasonCountMismatch);
         }
         if !reasons
@@ -203,12 +203,12 @@ impl<M: Deliverable + Clone> ServerSession<M> {
         {
             return Err(Refused::ReasonNotAllowed);
         }
-        let request = self.requests.swap_remove(index);
-        if self.requests.is_empty() {
+        let request = requests.swap_remove_back(index);
+        if requests.is_empty() {
             // Sessions subscribe when they begin, and then live long.
-            self.requests = Vec::new();
+            self.requests.clear();
         }
-        Ok(request)
+        request.ok_or(Refused::UnknownRequest)
     }
 }
 

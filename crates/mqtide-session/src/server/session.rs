@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
 use bytes::Bytes;
 use mqtide_codec::{
@@ -17,6 +16,7 @@ use crate::control::AckKind;
 use crate::endpoint::{Endpoint, Line, PublishHead};
 use crate::inbound::AckToken;
 use crate::keep_alive::Watch;
+use crate::lazy::Lazy;
 use crate::will::Testament;
 use crate::{
     DeliverOutcome, Deliverable, Delivery, Drops, Instant, Limits, Outgoing, Refused, Settings,
@@ -39,7 +39,7 @@ pub struct ServerSession<M> {
     pub(super) will: Testament,
     pub(super) expiry: Expiry,
     pub(super) auth: Option<Box<Exchange>>,
-    pub(super) requests: Vec<PendingRequest>,
+    pub(super) requests: Lazy<VecDeque<PendingRequest>>,
     pub(super) drops: Drops,
 }
 
@@ -343,6 +343,6 @@ impl<M: Deliverable + Clone> ServerSession<M> {
     /// Gives back memory that bursts have left behind.
     pub fn shrink(&mut self) {
         self.endpoint.shrink();
-        self.requests.shrink_to_fit();
+        self.requests.shrink();
     }
 }
