@@ -1,12 +1,10 @@
 //! From packets to bytes.
 
-use bytes::BufMut;
-
 use crate::Version;
+use crate::buffer::{PacketBuf, Writer};
 use crate::error::EncodeError;
 use crate::packet::{Packet, PacketType};
 use crate::property::{Property, PropertySet, Visit};
-use crate::staged::Staged;
 use crate::wire;
 
 /// The length of the packet on the wire in bytes, fixed header included: what Maximum Packet Size
@@ -47,15 +45,16 @@ pub fn encoded_len(packet: &Packet, version: Version) -> Result<usize, EncodeErr
 pub fn encode(
     packet: &Packet,
     version: Version,
-    buf: &mut impl BufMut,
+    buf: &mut impl PacketBuf,
 ) -> Result<usize, EncodeError> {
     match packet {
         Packet::Connect(packet) => packet.encode(version, buf),
         Packet::Connack(packet) => packet.encode(version, buf),
         Packet::Publish(packet) => packet.encode(version, buf),
-        Packet::Puback(ack) | Packet::Pubrec(ack) | Packet::Pubrel(ack) | Packet::Pubcomp(ack) => {
-            ack.encode(packet.packet_type(), version, buf)
-        }
+        Packet::Puback(ack) => ack.encode(PacketType::Puback, version, buf),
+        Packet::Pubrec(ack) => ack.encode(PacketType::Pubrec, version, buf),
+        Packet::Pubrel(ack) => ack.encode(PacketType::Pubrel, version, buf),
+        Packet::Pubcomp(ack) => ack.encode(PacketType::Pubcomp, version, buf),
         Packet::Subscribe(packet) => packet.encode(version, buf),
         Packet::Suback(packet) => packet.encode(version, buf),
         Packet::Unsubscribe(packet) => packet.encode(version, buf),
@@ -67,9 +66,9 @@ pub fn encode(
     }
 }
 
-fn put_empty(packet_type: PacketType, buf: &mut impl BufMut) -> Result<usize, EncodeError> {
-    check_room(buf, 2)?;
-    buf.put_slice(&[first_byte(packet_type), 0]);
+fn put_empty(packet_type: PacketType, buf: &mut impl PacketBuf) -> Result<usize, EncodeError> {
+    buf.make_room(2)?;
+    buf.put_piece(&[first_byte(packet_type), 0]);
     Ok(2)
 }
 
@@ -104,7 +103,7 @@ pub(crate) trait Encode {
     fn lengths(&self, version: Version) -> Result<Lengths, EncodeError>;
 
     /// Writes what follows the fixed header.
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>);
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Writer<'_>);
 }
 
 /// The length of a packet on the wire.
@@ -112,31 +111,25 @@ pub(crate) fn packet_len(packet: &impl Encode, version: Version) -> Result<usize
     packet.lengths(version)?.packet()
 }
 
-/// Measures and writes a packet. Out of line, so that [`encode`] needs no room of its own on the stack.
+/// Measures and writes a packet. Out of line, so that [`encode`] stays small where it stands.
 #[inline(never)]
 pub(crate) fn put_packet(
     packet: &impl Encode,
     version: Version,
-    buf: &mut impl BufMut,
+    buf: &mut impl PacketBuf,
 ) -> Result<usize, EncodeError> {
     let lengths = packet.lengths(version)?;
     let len = lengths.packet()?;
-    check_room(buf, len)?;
-    let mut staged = Staged::new(buf);
-    staged.put_u8(packet.first_byte());
-    wire::put_variable_byte_integer(&mut staged, lengths.remaining);
-    packet.put(version, lengths, &mut staged);
-    staged.flush();
+    buf.make_room(len)?;
+    let mut writer = Writer::new(buf.claim(len));
+    writer.put_u8(packet.first_byte());
+    wire::put_variable_byte_integer(&mut writer, lengths.remaining);
+    packet.put(version, lengths, &mut writer);
+    debug_assert!(
+        writer.is_full(),
+        "the length of a packet is what is written"
+    );
     Ok(len)
-}
-
-/// Whether this many bytes can be written.
-#[inline]
-pub(crate) fn check_room(buf: &impl BufMut, needed: usize) -> Result<(), EncodeError> {
-    if buf.remaining_mut() < needed {
-        return Err(EncodeError::BufferTooSmall { needed });
-    }
-    Ok(())
 }
 
 /// The first byte of a packet other than PUBLISH.
@@ -170,21 +163,21 @@ pub(crate) fn put_block(
     version: Version,
     len: usize,
     properties: Option<&impl PropertySet>,
-    buf: &mut Staged<'_, impl BufMut>,
+    buf: &mut Writer<'_>,
 ) {
     if !version.has_properties() {
         return;
     }
     wire::put_variable_byte_integer(buf, len);
     if let Some(properties) = properties {
-        properties.each(Writer(buf));
+        properties.each(Written(buf));
     }
 }
 
 /// Writes properties as they are shown to it.
-struct Writer<'s, 'b, B>(&'s mut Staged<'b, B>);
+struct Written<'w, 'b>(&'w mut Writer<'b>);
 
-impl<B: BufMut> Visit<'_> for Writer<'_, '_, B> {
+impl Visit<'_> for Written<'_, '_> {
     #[inline(always)]
     fn visit(&mut self, property: Property<'_>) {
         property.put(self.0);
@@ -216,7 +209,7 @@ macro_rules! encode_methods {
             pub fn encode(
                 &self,
                 version: $crate::Version,
-                buf: &mut impl bytes::BufMut,
+                buf: &mut impl $crate::PacketBuf,
             ) -> Result<usize, $crate::EncodeError> {
                 $crate::encode::put_packet(self, version, buf)
             }

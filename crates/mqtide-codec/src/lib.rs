@@ -8,6 +8,8 @@ extern crate std;
 
 #[cfg(feature = "arbitrary")]
 mod arbitrary;
+mod buffer;
+mod chunked;
 mod decode;
 mod encode;
 mod error;
@@ -21,7 +23,6 @@ mod packet;
 mod property;
 mod qos;
 mod reason;
-mod staged;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -31,6 +32,8 @@ mod user_properties;
 mod version;
 mod wire;
 
+pub use crate::buffer::PacketBuf;
+pub use crate::chunked::ChunkedBuf;
 pub use crate::decode::{decode, decode_connect, decode_ref};
 pub use crate::encode::{encode, encoded_len};
 pub use crate::error::{DecodeError, DecodeErrorKind, EncodeError, ErrorClass, Field};

@@ -1,6 +1,6 @@
 //! The data types of the wire (MQTT 5.0 §1.5): parsers by nom, lengths, writers.
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use bytestring::ByteString;
 use mqtide_topic::{TopicError, TopicNameRef};
 use nom::bytes::complete::take;
@@ -8,8 +8,8 @@ use nom::error::{ErrorKind, ParseError};
 use nom::number::complete::{be_u8, be_u32};
 use nom::{Err, IResult};
 
+use crate::buffer::Writer;
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
-use crate::staged::Staged;
 use crate::text::{Text, has_nul};
 
 /// The largest number that a variable byte integer holds (MQTT 5.0 §1.5.5).
@@ -245,22 +245,60 @@ pub(crate) fn text_len(text: &[u8], field: Field) -> Result<usize, EncodeError> 
     binary_len(text, field)
 }
 
-/// Writes binary data whose length was checked by [`binary_len`].
-#[inline]
-pub(crate) fn put_binary(buf: &mut Staged<'_, impl BufMut>, bytes: &[u8]) {
-    buf.put_binary(bytes);
+/// Writes binary data, or text, whose length was checked by [`binary_len`].
+#[inline(always)]
+pub(crate) fn put_binary(buf: &mut Writer<'_>, bytes: &[u8]) {
+    buf.put(len_of(bytes));
+    buf.put_slice(bytes);
+}
+
+/// Writes a property identifier and [binary data](put_binary).
+#[inline(always)]
+pub(crate) fn put_binary_property(buf: &mut Writer<'_>, id: u8, bytes: &[u8]) {
+    let [high, low] = len_of(bytes);
+    buf.put([id, high, low]);
+    buf.put_slice(bytes);
+}
+
+/// The length that stands in front of binary data, or text.
+#[allow(clippy::cast_possible_truncation, reason = "the length was checked")]
+#[inline(always)]
+pub(crate) const fn len_of(bytes: &[u8]) -> [u8; 2] {
+    (bytes.len() as u16).to_be_bytes()
 }
 
 /// Writes a variable byte integer of at most [`MAX_VARIABLE_BYTE_INTEGER`].
 #[inline(always)]
-pub(crate) fn put_variable_byte_integer(buf: &mut Staged<'_, impl BufMut>, value: usize) {
-    #[allow(clippy::cast_possible_truncation, reason = "seven bits at a time")]
-    let low = |shift: u32| (value >> shift) as u8 & 0x7F;
-    let more = |shift: u32| low(shift) | 0x80;
-    match variable_byte_integer_len(value) {
-        1 => buf.put_u8(low(0)),
-        2 => buf.put_slice(&[more(0), low(7)]),
-        3 => buf.put_slice(&[more(0), more(7), low(14)]),
-        _ => buf.put_slice(&[more(0), more(7), more(14), low(21)]),
+pub(crate) fn put_variable_byte_integer(buf: &mut Writer<'_>, value: usize) {
+    let [a, b, ..] = seven_bits_each(value);
+    match value {
+        0..=127 => buf.put_u8(a),
+        128..=16_383 => buf.put([a | MORE, b]),
+        _ => put_long_variable_byte_integer(buf, value),
     }
 }
+
+#[inline(never)]
+fn put_long_variable_byte_integer(buf: &mut Writer<'_>, value: usize) {
+    let [a, b, c, d] = seven_bits_each(value);
+    match d {
+        0 => buf.put([a | MORE, b | MORE, c]),
+        _ => buf.put([a | MORE, b | MORE, c | MORE, d]),
+    }
+}
+
+/// The bytes of a variable byte integer, without the bits that say whether more follow.
+#[allow(clippy::cast_possible_truncation, reason = "seven bits at a time")]
+#[inline(always)]
+pub(crate) const fn seven_bits_each(value: usize) -> [u8; 4] {
+    const LOW: u8 = 0x7F;
+    [
+        value as u8 & LOW,
+        (value >> 7) as u8 & LOW,
+        (value >> 14) as u8 & LOW,
+        (value >> 21) as u8 & LOW,
+    ]
+}
+
+/// The bit of a variable byte integer that says that more bytes follow.
+pub(crate) const MORE: u8 = 0x80;

@@ -2,9 +2,8 @@
 
 use alloc::boxed::Box;
 
-use bytes::BufMut;
 use mqtide_codec::{
-    EncodeError, Packet, Publish, PublishParts, PublishTopic, PublishTopicRef, Version,
+    EncodeError, Packet, PacketBuf, Publish, PublishParts, PublishTopic, PublishTopicRef, Version,
 };
 use mqtide_topic::TopicName;
 
@@ -48,7 +47,7 @@ impl<M: Content> Outgoing<M> {
     /// # Errors
     ///
     /// The packet cannot be written: see [`mqtide_codec::encode`]. Nothing is written then.
-    pub fn encode(&self, version: Version, buf: &mut impl BufMut) -> Result<usize, EncodeError> {
+    pub fn encode(&self, version: Version, buf: &mut impl PacketBuf) -> Result<usize, EncodeError> {
         match self {
             Self::Publish(publish) => publish.parts().encode(version, buf),
             Self::Ack(ack) => mqtide_codec::encode(&ack.into_packet(), version, buf),

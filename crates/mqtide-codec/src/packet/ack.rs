@@ -2,9 +2,9 @@
 
 use alloc::boxed::Box;
 
-use bytes::BufMut;
 use bytestring::ByteString;
 
+use crate::buffer::{PacketBuf, Writer};
 use crate::decode::{collect, parse_frame};
 use crate::encode::{self, Encode, Lengths, block_len, properties_len, put_block};
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
@@ -12,7 +12,6 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, parse_block, property_set};
-use crate::staged::Staged;
 use crate::wire::{self, Parsed, fail};
 use crate::{PacketIdentifier, ReasonCode, UserProperties, Version};
 
@@ -243,7 +242,7 @@ impl Ack {
         &self,
         packet: PacketType,
         version: Version,
-        buf: &mut impl BufMut,
+        buf: &mut impl PacketBuf,
     ) -> Result<usize, EncodeError> {
         if self.reason == ReasonCode::Success && self.properties.is_none() && is_ack(packet) {
             return self.put_plain(packet, buf);
@@ -253,11 +252,15 @@ impl Ack {
 
     /// What nearly all acknowledgements are: an identifier alone, the same in all versions.
     #[inline]
-    fn put_plain(&self, packet: PacketType, buf: &mut impl BufMut) -> Result<usize, EncodeError> {
+    fn put_plain(
+        &self,
+        packet: PacketType,
+        buf: &mut impl PacketBuf,
+    ) -> Result<usize, EncodeError> {
         let [high, low] = self.packet_identifier.as_u16().to_be_bytes();
         let bytes = [encode::first_byte(packet), 2, high, low];
-        encode::check_room(buf, bytes.len())?;
-        buf.put_slice(&bytes);
+        buf.make_room(bytes.len())?;
+        buf.put_piece(&bytes);
         Ok(bytes.len())
     }
 }
@@ -290,7 +293,7 @@ impl Encode for TypedAck<'_> {
         })
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Writer<'_>) {
         buf.put_u16(self.ack.packet_identifier.as_u16());
         put_optional(
             version,
@@ -318,7 +321,7 @@ pub(crate) fn put_optional(
     reason: ReasonCode,
     len: usize,
     properties: Option<&impl crate::property::PropertySet>,
-    buf: &mut Staged<'_, impl BufMut>,
+    buf: &mut Writer<'_>,
 ) {
     match optional_len(version, reason, len) {
         0 => {}

@@ -1,9 +1,10 @@
 //! AUTH.
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::ack::{optional_block, optional_reason};
+use crate::buffer::Writer;
 use crate::decode::parse_frame;
 use crate::encode::{self, Encode, Lengths, block_len, encode_methods, put_block};
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
@@ -11,7 +12,6 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Owned, Place, PropertiesRef, Property, PropertySet, Visit};
-use crate::staged::Staged;
 use crate::text::Text;
 use crate::wire::fail;
 use crate::{ReasonCode, UserProperties, Version};
@@ -175,7 +175,7 @@ impl Encode for Auth {
         })
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Writer<'_>) {
         buf.put_u8(self.reason.as_u8());
         put_block(version, lengths.properties, Some(self), buf);
     }

@@ -3,10 +3,11 @@
 use alloc::boxed::Box;
 use core::num::{NonZeroU16, NonZeroU32};
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::ack::reason;
+use crate::buffer::Writer;
 use crate::decode::{collect, parse_frame};
 use crate::encode::{self, Encode, Lengths, block_len, encode_methods, properties_len, put_block};
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
@@ -14,7 +15,6 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, parse_block, property_set};
-use crate::staged::Staged;
 use crate::wire::{self, Parsed, fail};
 use crate::{QoS, ReasonCode, UserProperties, Version};
 
@@ -230,7 +230,7 @@ impl Encode for Connack {
         })
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Writer<'_>) {
         let session_present = self.session_present && version != Version::V31;
         buf.put_u8(session_present.into());
         // `lengths` has refused what has no code.

@@ -3,12 +3,13 @@
 use alloc::boxed::Box;
 use core::num::{NonZeroU16, NonZeroU32};
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use bytestring::ByteString;
 use mqtide_topic::TopicName;
 
 use super::connect_ref::{ConnectRef, Flags};
 use super::publish::PayloadFormat;
+use crate::buffer::Writer;
 use crate::decode::collect;
 use crate::encode::{self, Encode, Lengths, block_len, encode_methods, properties_len, put_block};
 use crate::error::{DecodeError, EncodeError, Field};
@@ -16,7 +17,6 @@ use crate::frame::Frame;
 use crate::options::Leniency;
 use crate::packet::PacketType;
 use crate::property::property_set;
-use crate::staged::Staged;
 use crate::wire;
 use crate::{QoS, UserProperties, Version};
 
@@ -263,10 +263,12 @@ impl Encode for Connect {
         Ok(lengths)
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
-        wire::put_binary(buf, version.protocol_name().as_bytes());
-        buf.put_u8(version.level());
-        buf.put_u8(self.flags());
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Writer<'_>) {
+        match version {
+            Version::V31 => buf.put(*b"\x00\x06MQIsdp"),
+            Version::V311 | Version::V5 => buf.put(*b"\x00\x04MQTT"),
+        }
+        buf.put([version.level(), self.flags()]);
         buf.put_u16(self.keep_alive);
         put_block(version, lengths.properties, self.properties.as_deref(), buf);
         wire::put_binary(buf, self.client_identifier.as_bytes());

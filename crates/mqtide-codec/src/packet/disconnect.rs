@@ -2,10 +2,10 @@
 
 use alloc::boxed::Box;
 
-use bytes::BufMut;
 use bytestring::ByteString;
 
 use super::ack::{optional_block, optional_len, optional_reason, put_optional};
+use crate::buffer::Writer;
 use crate::decode::{collect, parse_frame};
 use crate::encode::{self, Encode, Lengths, encode_methods, properties_len};
 use crate::error::{DecodeError, EncodeError, Field};
@@ -13,7 +13,6 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, property_set};
-use crate::staged::Staged;
 use crate::{ReasonCode, UserProperties, Version};
 
 /// DISCONNECT: the end of the connection (MQTT 5.0 §3.14).
@@ -135,7 +134,7 @@ impl Encode for Disconnect {
         })
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Writer<'_>) {
         let properties = self.properties.as_deref();
         put_optional(version, self.reason, lengths.properties, properties, buf);
     }

@@ -7,6 +7,7 @@ mod connect;
 mod connect_ref;
 mod disconnect;
 mod publish;
+mod publish_encode;
 mod publish_parts;
 mod publish_ref;
 #[cfg(test)]

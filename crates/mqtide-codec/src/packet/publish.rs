@@ -3,22 +3,21 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use bytestring::ByteString;
 use mqtide_topic::{TopicError, TopicName};
 
-use super::publish_parts::Head;
+use super::publish_encode::{Message, publish_methods};
 use super::publish_ref::{Cut, Plain, PublishRef, PublishTopicRef};
+use crate::buffer::{PacketBuf, Writer};
 use crate::decode::collect;
-use crate::encode::{self, Lengths, properties_len};
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
 use crate::frame::Frame;
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, Property, PropertySet, Visit, parse_block, property_set};
-use crate::staged::Staged;
 use crate::wire;
-use crate::{PacketIdentifier, QoS, SubscriptionIdentifier, TopicAlias, UserProperties, Version};
+use crate::{PacketIdentifier, QoS, SubscriptionIdentifier, TopicAlias, UserProperties};
 
 /// PUBLISH: a message (MQTT 5.0 §3.3).
 ///
@@ -313,84 +312,49 @@ impl Publish {
             retain,
         })
     }
+}
 
-    /// Writes all of the packet but the payload, and returns how many bytes that is. The payload is
-    /// to follow as it is: with a vectored write, without a copy.
-    ///
-    /// # Errors
-    ///
-    /// The same errors as [`encode`](Self::encode).
+publish_methods!(Publish);
+
+impl Message for Publish {
     #[inline]
-    pub fn encode_head(
-        &self,
-        version: Version,
-        buf: &mut impl BufMut,
-    ) -> Result<usize, EncodeError> {
-        let head = self.head();
-        let lengths = self.lengths(head, version)?;
-        let len = lengths.packet()? - self.payload.len();
-        encode::check_room(buf, len)?;
-        let mut staged = Staged::new(buf);
-        self.put_head(head, version, lengths, &mut staged);
-        staged.flush();
-        Ok(len)
-    }
-
-    /// The length of the packet on the wire in bytes, fixed header included.
-    ///
-    /// # Errors
-    ///
-    /// The same errors as [`encode`](Self::encode).
-    #[inline]
-    pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
-        self.lengths(self.head(), version)?.packet()
-    }
-
-    /// Writes the packet behind what the buffer holds, and returns its length in bytes.
-    ///
-    /// # Errors
-    ///
-    /// What the version cannot express, or what no packet may hold. Nothing is written then.
-    #[inline(never)]
-    pub fn encode(&self, version: Version, buf: &mut impl BufMut) -> Result<usize, EncodeError> {
-        let head = self.head();
-        let lengths = self.lengths(head, version)?;
-        let len = lengths.packet()?;
-        encode::check_room(buf, len)?;
-        let mut staged = Staged::new(buf);
-        self.put_head(head, version, lengths, &mut staged);
-        staged.finish(&self.payload);
-        Ok(len)
+    fn delivery(&self) -> Delivery {
+        self.delivery
     }
 
     #[inline]
-    fn head(&self) -> Head<'_> {
-        Head::new(self.topic.as_topic(), self.delivery, self.retain)
+    fn retain(&self) -> bool {
+        self.retain
     }
 
     #[inline]
-    fn lengths(&self, head: Head<'_>, version: Version) -> Result<Lengths, EncodeError> {
-        let properties = head.alias_len() + properties_len(version, self.properties.as_deref())?;
-        head.lengths(properties, self.payload.len(), version)
+    fn topic(&self) -> PublishTopicRef<'_> {
+        self.topic.as_topic()
     }
 
     #[inline]
-    fn put_head(
-        &self,
-        head: Head<'_>,
-        version: Version,
-        lengths: Lengths,
-        buf: &mut Staged<'_, impl BufMut>,
-    ) {
-        head.put(version, lengths, buf);
-        if lengths.properties > 0 && version.has_properties() {
-            self.put_properties(buf);
+    fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    #[inline]
+    fn put_payload(&self, buf: &mut impl PacketBuf) {
+        buf.put_shared(&self.payload);
+    }
+
+    #[inline]
+    fn properties_len(&self) -> Result<usize, EncodeError> {
+        let alias = if self.topic.alias().is_some() { 3 } else { 0 };
+        match self.properties.as_deref() {
+            None => Ok(alias),
+            Some(properties) => Ok(alias + properties.encoded_len()?),
         }
     }
 
-    /// Writes the properties in the order of their identifiers, with the topic alias in its place.
-    fn put_properties(&self, buf: &mut Staged<'_, impl BufMut>) {
-        let mut writer = Writer {
+    /// In the order of the identifiers, with the topic alias in its place.
+    #[inline]
+    fn put_properties(&self, buf: &mut Writer<'_>) {
+        let mut writer = Properties {
             alias: self.topic.alias(),
             buf,
         };
@@ -409,13 +373,13 @@ fn invalid_topic(error: TopicError, topic_at: usize) -> DecodeError {
 }
 
 /// Writes properties as they are shown to it, with a topic alias in its place.
-struct Writer<'s, 'b, B> {
+struct Properties<'w, 'b> {
     /// Not written so far.
     alias: Option<TopicAlias>,
-    buf: &'s mut Staged<'b, B>,
+    buf: &'w mut Writer<'b>,
 }
 
-impl<B: BufMut> Writer<'_, '_, B> {
+impl Properties<'_, '_> {
     #[inline]
     fn put_alias(&mut self) {
         if let Some(alias) = self.alias.take() {
@@ -424,7 +388,7 @@ impl<B: BufMut> Writer<'_, '_, B> {
     }
 }
 
-impl<B: BufMut> Visit<'_> for &mut Writer<'_, '_, B> {
+impl Visit<'_> for &mut Properties<'_, '_> {
     #[inline(always)]
     fn visit(&mut self, property: Property<'_>) {
         if matches!(property, Property::UserProperty(_)) {
@@ -454,6 +418,7 @@ impl Visit<'_> for &mut Collected<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Version;
     use crate::testing::golden;
 
     fn topic(text: &'static str) -> TopicName {

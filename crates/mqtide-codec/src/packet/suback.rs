@@ -3,9 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use bytes::BufMut;
-
 use super::ack::{AckProperties, packet_identifier, reason};
+use crate::buffer::Writer;
 use crate::decode::{collect, parse_frame};
 use crate::encode::{self, Encode, Lengths, block_len, encode_methods, properties_len, put_block};
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
@@ -13,7 +12,6 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, parse_block};
-use crate::staged::Staged;
 use crate::wire::{Parsed, fail};
 use crate::{PacketIdentifier, ReasonCode, Version};
 
@@ -156,7 +154,7 @@ impl Encode for Suback {
         })
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Writer<'_>) {
         buf.put_u16(self.packet_identifier.as_u16());
         put_block(version, lengths.properties, self.properties.as_deref(), buf);
         for reason in &self.reasons {

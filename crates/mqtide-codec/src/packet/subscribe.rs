@@ -3,12 +3,13 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use bytestring::ByteString;
 use mqtide_topic::{SubscriptionFilter, TopicError};
 
 use super::ack::packet_identifier;
 use super::suback::not_empty;
+use crate::buffer::Writer;
 use crate::decode::{collect, parse_frame};
 use crate::encode::{self, Encode, Lengths, block_len, encode_methods, properties_len, put_block};
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
@@ -16,7 +17,6 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, parse_block, property_set};
-use crate::staged::Staged;
 use crate::text::Text;
 use crate::wire::{self, Parsed, fail};
 use crate::{PacketIdentifier, QoS, SubscriptionIdentifier, UserProperties, Version};
@@ -314,7 +314,7 @@ impl Encode for Subscribe {
         })
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Writer<'_>) {
         buf.put_u16(self.packet_identifier.as_u16());
         put_block(version, lengths.properties, self.properties.as_deref(), buf);
         for Subscription { filter, options } in &self.subscriptions {

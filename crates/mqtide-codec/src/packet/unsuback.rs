@@ -3,10 +3,9 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use bytes::BufMut;
-
 use super::ack::{AckProperties, packet_identifier, reason};
 use super::suback::{check_reasons, not_empty};
+use crate::buffer::Writer;
 use crate::decode::{collect, parse_frame};
 use crate::encode::{self, Encode, Lengths, block_len, encode_methods, properties_len, put_block};
 use crate::error::{DecodeError, EncodeError, Field};
@@ -14,7 +13,6 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, parse_block};
-use crate::staged::Staged;
 use crate::{PacketIdentifier, ReasonCode, Version};
 
 /// UNSUBACK: the answer to UNSUBSCRIBE (MQTT 5.0 §3.11). MQTT 3.1 and 3.1.1 write the identifier
@@ -147,7 +145,7 @@ impl Encode for Unsuback {
         })
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Writer<'_>) {
         buf.put_u16(self.packet_identifier.as_u16());
         if version.has_properties() {
             put_block(version, lengths.properties, self.properties.as_deref(), buf);

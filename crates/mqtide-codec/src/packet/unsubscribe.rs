@@ -2,11 +2,12 @@
 
 use alloc::vec::Vec;
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::ack::packet_identifier;
 use super::suback::not_empty;
+use crate::buffer::Writer;
 use crate::decode::parse_frame;
 use crate::encode::{self, Encode, Lengths, block_len, encode_methods, properties_len, put_block};
 use crate::error::{DecodeError, EncodeError, Field};
@@ -14,7 +15,6 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, PropertySet, parse_block, property_set};
-use crate::staged::Staged;
 use crate::text::Text;
 use crate::wire;
 use crate::{PacketIdentifier, UserProperties, Version};
@@ -150,7 +150,7 @@ impl Encode for Unsubscribe {
         })
     }
 
-    fn put(&self, version: Version, lengths: Lengths, buf: &mut Staged<'_, impl BufMut>) {
+    fn put(&self, version: Version, lengths: Lengths, buf: &mut Writer<'_>) {
         buf.put_u16(self.packet_identifier.as_u16());
         put_block(version, lengths.properties, Some(self), buf);
         for filter in &self.filters {

@@ -5,15 +5,14 @@ mod value;
 
 use core::num::{NonZeroU16, NonZeroU32};
 
-use bytes::BufMut;
 use mqtide_topic::TopicNameRef;
 
 pub(crate) use self::set::{Owned, PropertySet, property_set};
 use self::value::Value;
+use crate::buffer::Writer;
 use crate::error::{DecodeErrorKind, EncodeError, Field};
 use crate::options::DecodeOptions;
 use crate::packet::PayloadFormat;
-use crate::staged::Staged;
 use crate::text::Text;
 use crate::wire::{self, Fault, Parsed, fail};
 use crate::{QoS, Sender, SubscriptionIdentifier, TopicAlias};
@@ -72,12 +71,9 @@ macro_rules! properties {
 
             /// Writes identifier and value.
             #[inline(always)]
-            pub(crate) fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
+            pub(crate) fn put(&self, buf: &mut Writer<'_>) {
                 match self {
-                    $(Self::$name(value) => {
-                        buf.put_u8($id);
-                        value.put(buf);
-                    })*
+                    $(Self::$name(value) => value.put($id, buf),)*
                 }
             }
         }

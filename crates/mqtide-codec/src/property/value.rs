@@ -2,12 +2,11 @@
 
 use core::num::{NonZeroU16, NonZeroU32};
 
-use bytes::BufMut;
 use mqtide_topic::TopicNameRef;
 
+use crate::buffer::Writer;
 use crate::error::{DecodeErrorKind, EncodeError, Field};
 use crate::packet::PayloadFormat;
-use crate::staged::Staged;
 use crate::text::Text;
 use crate::wire::{self, Parsed, fail};
 use crate::{QoS, SubscriptionIdentifier, TopicAlias};
@@ -16,7 +15,8 @@ use crate::{QoS, SubscriptionIdentifier, TopicAlias};
 pub(super) trait Value<'a>: Sized {
     fn parse(input: &'a [u8], field: Field) -> Parsed<'a, Self>;
     fn len(&self, field: Field) -> Result<usize, EncodeError>;
-    fn put(&self, buf: &mut Staged<'_, impl BufMut>);
+    /// Writes the identifier, and the value behind it.
+    fn put(&self, id: u8, buf: &mut Writer<'_>);
 }
 
 impl<'a> Value<'a> for u16 {
@@ -31,8 +31,8 @@ impl<'a> Value<'a> for u16 {
     }
 
     #[inline]
-    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
-        buf.put_u16(*self);
+    fn put(&self, id: u8, buf: &mut Writer<'_>) {
+        put_two(buf, id, *self);
     }
 }
 
@@ -48,8 +48,8 @@ impl<'a> Value<'a> for u32 {
     }
 
     #[inline]
-    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
-        buf.put_u32(*self);
+    fn put(&self, id: u8, buf: &mut Writer<'_>) {
+        put_four(buf, id, *self);
     }
 }
 
@@ -69,8 +69,8 @@ impl<'a> Value<'a> for bool {
     }
 
     #[inline]
-    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
-        buf.put_u8((*self).into());
+    fn put(&self, id: u8, buf: &mut Writer<'_>) {
+        buf.put([id, (*self).into()]);
     }
 }
 
@@ -93,8 +93,8 @@ impl<'a> Value<'a> for PayloadFormat {
     }
 
     #[inline]
-    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
-        buf.put_u8(*self as u8);
+    fn put(&self, id: u8, buf: &mut Writer<'_>) {
+        buf.put([id, *self as u8]);
     }
 }
 
@@ -121,8 +121,8 @@ impl<'a> Value<'a> for QoS {
     }
 
     #[inline]
-    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
-        buf.put_u8(self.bits());
+    fn put(&self, id: u8, buf: &mut Writer<'_>) {
+        buf.put([id, self.bits()]);
     }
 }
 
@@ -142,8 +142,8 @@ impl<'a> Value<'a> for NonZeroU16 {
     }
 
     #[inline]
-    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
-        buf.put_u16(self.get());
+    fn put(&self, id: u8, buf: &mut Writer<'_>) {
+        put_two(buf, id, self.get());
     }
 }
 
@@ -163,8 +163,8 @@ impl<'a> Value<'a> for NonZeroU32 {
     }
 
     #[inline]
-    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
-        buf.put_u32(self.get());
+    fn put(&self, id: u8, buf: &mut Writer<'_>) {
+        put_four(buf, id, self.get());
     }
 }
 
@@ -184,8 +184,8 @@ impl<'a> Value<'a> for TopicAlias {
     }
 
     #[inline]
-    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
-        buf.put_u16(self.as_u16());
+    fn put(&self, id: u8, buf: &mut Writer<'_>) {
+        put_two(buf, id, self.as_u16());
     }
 }
 
@@ -205,7 +205,8 @@ impl<'a> Value<'a> for SubscriptionIdentifier {
     }
 
     #[inline]
-    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
+    fn put(&self, id: u8, buf: &mut Writer<'_>) {
+        buf.put_u8(id);
         wire::put_variable_byte_integer(buf, self.as_u32() as usize);
     }
 }
@@ -222,8 +223,8 @@ impl<'a> Value<'a> for Text<'a> {
     }
 
     #[inline]
-    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
-        wire::put_binary(buf, self.as_bytes());
+    fn put(&self, id: u8, buf: &mut Writer<'_>) {
+        wire::put_binary_property(buf, id, self.as_bytes());
     }
 }
 
@@ -241,9 +242,9 @@ impl<'a> Value<'a> for (Text<'a>, Text<'a>) {
     }
 
     #[inline]
-    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
-        self.0.put(buf);
-        self.1.put(buf);
+    fn put(&self, id: u8, buf: &mut Writer<'_>) {
+        self.0.put(id, buf);
+        wire::put_binary(buf, self.1.as_bytes());
     }
 }
 
@@ -259,8 +260,8 @@ impl<'a> Value<'a> for &'a [u8] {
     }
 
     #[inline]
-    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
-        wire::put_binary(buf, self);
+    fn put(&self, id: u8, buf: &mut Writer<'_>) {
+        wire::put_binary_property(buf, id, self);
     }
 }
 
@@ -277,7 +278,19 @@ impl<'a> Value<'a> for TopicNameRef<'a> {
     }
 
     #[inline]
-    fn put(&self, buf: &mut Staged<'_, impl BufMut>) {
-        wire::put_binary(buf, self.as_str().as_bytes());
+    fn put(&self, id: u8, buf: &mut Writer<'_>) {
+        wire::put_binary_property(buf, id, self.as_str().as_bytes());
     }
+}
+
+#[inline]
+fn put_two(buf: &mut Writer<'_>, id: u8, number: u16) {
+    let [high, low] = number.to_be_bytes();
+    buf.put([id, high, low]);
+}
+
+#[inline]
+fn put_four(buf: &mut Writer<'_>, id: u8, number: u32) {
+    let [a, b, c, d] = number.to_be_bytes();
+    buf.put([id, a, b, c, d]);
 }
