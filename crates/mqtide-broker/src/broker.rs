@@ -1,7 +1,9 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mqtide_codec::ReasonCode;
 use mqtide_topic::SubscriptionFilter;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 
 use crate::builder::{BrokerBuilder, Parts};
@@ -186,6 +188,25 @@ impl BrokerHandle {
             .router
             .subscribe(&Target::Local(Arc::clone(&local)), &filter, grant, || {});
         Ok(Subscription::new(Arc::clone(&self.core), filter, local))
+    }
+
+    /// Serves a client over a stream of the program's own, as if a listener had accepted it: a Unix socket, the
+    /// inside of TLS, a pipe within the process. Hooks are told `address`; with the default authenticator, a client
+    /// without credentials is let in if it is a loopback one.
+    ///
+    /// It is served in the background. Beyond the limit of connections, the stream is closed at once.
+    ///
+    /// # Errors
+    ///
+    /// The broker has stopped.
+    pub fn serve(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        address: SocketAddr,
+    ) -> Result<(), Stopped> {
+        self.running()?;
+        listener::serve(&self.core, stream, address);
+        Ok(())
     }
 
     /// What the broker holds and has done.

@@ -13,7 +13,7 @@ use mqtide_session::{
 use mqtide_topic::{SubscriptionFilter, TopicLimits, TopicNameRef};
 use tokio::sync::watch;
 
-use crate::admission::Gate;
+use crate::admission::{Admission, Gate};
 use crate::config::{Config, QueueFull};
 use crate::hooks::Hooks;
 use crate::notice::Notice;
@@ -104,6 +104,15 @@ impl Core {
     /// The workers in turn.
     pub(crate) fn next_worker(&self) -> &Arc<Worker> {
         &self.workers[self.next_worker.fetch_add(1, Relaxed) % self.workers.len()]
+    }
+
+    /// Lets a connection in, if there is room.
+    pub(crate) fn admit(&self) -> Option<Admission> {
+        let admission = self.gate.admit();
+        if admission.is_none() {
+            self.refusals.note("the limit of connections is reached");
+        }
+        admission
     }
 
     /// Becomes true once, when the broker stops.

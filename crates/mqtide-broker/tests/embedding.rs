@@ -14,8 +14,10 @@ use mqtide_broker::{
     PublishRequest, Refusal, SubscribeRequest,
 };
 use mqtide_codec::{QoS, ReasonCode};
+use mqtide_testkit::notation::bytes;
 use mqtide_testkit::raw::Peer;
 use mqtide_topic::{SubscriptionFilter, TopicName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::runtime::Runtime;
 
 const CONNECT_A: &str = "10 { \"MQTT\" 05 02 0000 00 \"a\" }";
@@ -97,6 +99,68 @@ fn messages_go_between_the_program_and_clients() {
         assert_eq!((stats.clients_connected, stats.subscriptions), (1, 1));
         assert_eq!(stats.publishes_received, 1);
     }
+}
+
+/// Two clients without a socket between them and the broker, one of which does not read for a while.
+#[test]
+fn clients_come_over_streams_of_the_program() {
+    for flavour in [Flavour::Pinned, Flavour::Ambient] {
+        let mut running = Running::start(Broker::builder().runtime(flavour));
+        let handle = running.broker().handle();
+        let client = |address: &str| {
+            let (near, far) = duplex(4096);
+            handle.serve(far, address.parse().unwrap()).unwrap();
+            near
+        };
+        let open = |identifier| bytes(&format!("10 {{ \"MQTT\" 04 02 0000 \"{identifier}\" }}"));
+        running.runtime.block_on(async {
+            let mut slow = client("127.0.0.1:7");
+            slow.write_all(&open("slow").unwrap()).await.unwrap();
+            expect(&mut slow, "20 02 00 00").await;
+            slow.write_all(&bytes("82 { 0001 \"t\" 00 }").unwrap())
+                .await
+                .unwrap();
+            expect(&mut slow, "90 { 0001 00 }").await;
+
+            let mut fast = client("[::1]:7");
+            fast.write_all(&open("fast").unwrap()).await.unwrap();
+            expect(&mut fast, "20 02 00 00").await;
+            let message = "30 { \"t\" ('x'*10000) }";
+            for _ in 0..20 {
+                fast.write_all(&bytes(message).unwrap()).await.unwrap();
+            }
+            fast.write_all(&bytes("C0 00").unwrap()).await.unwrap();
+            expect(&mut fast, "D0 00").await;
+            for _ in 0..20 {
+                expect(&mut slow, message).await;
+            }
+
+            // Who comes from elsewhere needs credentials here.
+            let mut stranger = client("192.0.2.1:7");
+            stranger
+                .write_all(&open("stranger").unwrap())
+                .await
+                .unwrap();
+            expect(&mut stranger, "20 02 00 05").await;
+            assert_eq!(stranger.read(&mut [0]).await.unwrap(), 0);
+
+            drop(fast);
+            while handle.stats().connections > 1 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            assert_eq!(handle.stats().clients_connected, 1);
+        });
+        running.stop();
+        let (_near, far) = duplex(16);
+        assert!(handle.serve(far, "127.0.0.1:7".parse().unwrap()).is_err());
+    }
+}
+
+async fn expect(stream: &mut DuplexStream, notation: &str) {
+    let expected = bytes(notation).unwrap();
+    let mut heard = vec![0; expected.len()];
+    stream.read_exact(&mut heard).await.unwrap();
+    assert_eq!(heard, expected);
 }
 
 #[test]

@@ -11,18 +11,21 @@ use mqtide_codec::{
 };
 use mqtide_session::{AuthenticationStep as Step, ConnectRequest, Handshake, Refusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::input::{Input, is_reserved};
 use super::link::{Doorbell, Link};
 use super::online::{Hooked, Online};
+#[cfg(feature = "ws")]
+use super::transport::Stream;
 use super::transport::Transport;
 use crate::admission::Admission;
 use crate::core::Core;
 use crate::hooks::{AuthenticationStep, ClientInfo, Credentials, PublishRequest};
 use crate::life::Opening;
 use crate::listener::Peer;
+#[cfg(feature = "ws")]
+use crate::listener::{ListenProtocol, WsStream};
 use crate::store::Journal;
 use crate::worker::Worker;
 
@@ -30,7 +33,7 @@ use crate::worker::Worker;
 pub(super) async fn run(
     core: Arc<Core>,
     worker: Arc<Worker>,
-    stream: TcpStream,
+    transport: Transport,
     peer: Peer,
     mut admission: Admission,
 ) -> Option<Online> {
@@ -43,7 +46,7 @@ pub(super) async fn run(
     };
     let mut stopping = core.stopping();
     let decided = tokio::select! {
-        decided = timeout(patience, connecting.decide(stream)) => decided.ok()??,
+        decided = timeout(patience, connecting.decide(transport)) => decided.ok()??,
         _ = stopping.wait_for(|stopping| *stopping) => return None,
     };
     admission.complete();
@@ -84,8 +87,8 @@ struct Authenticated {
 
 impl Connecting {
     /// Reads and judges the CONNECT. `None` if the client is not let in; it has been told so then, if it may be.
-    async fn decide(mut self, stream: TcpStream) -> Option<Decided> {
-        let mut transport = self.open(stream).await.ok()?;
+    async fn decide(mut self, transport: Transport) -> Option<Decided> {
+        let mut transport = self.open(transport).await.ok()?;
         let frame = self.read_frame(&mut transport).await?;
         let connect = match decode_connect(&frame, Leniency::NONE) {
             Ok(connect) => connect,
@@ -114,14 +117,14 @@ impl Connecting {
         }
     }
 
-    async fn open(&self, stream: TcpStream) -> io::Result<Transport> {
-        match self.peer.protocol {
+    async fn open(&self, transport: Transport) -> io::Result<Transport> {
+        match (transport, self.peer.protocol) {
             #[cfg(feature = "ws")]
-            crate::listener::ListenProtocol::WebSocket => {
-                let stream = crate::listener::WsStream::accept(stream, &self.peer.path).await?;
-                Ok(Transport::Ws(Box::new(stream)))
+            (Transport::Tcp(stream), ListenProtocol::WebSocket) => {
+                let stream = WsStream::accept(stream, &self.peer.path).await?;
+                Ok(Transport::Stream(Stream::new(stream)))
             }
-            _ => Ok(Transport::Tcp(stream)),
+            (transport, _) => Ok(transport),
         }
     }
 

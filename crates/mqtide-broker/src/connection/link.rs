@@ -29,10 +29,6 @@ pub(crate) enum Writer {
     /// A socket, and what it did not take.
     Socket(OwnedWriteHalf, Option<Box<Rest>>),
     /// A queue that the connection's own task empties into a transport with a state of its own.
-    #[cfg_attr(
-        not(feature = "ws"),
-        expect(dead_code, reason = "only WebSocket has a use for it")
-    )]
     Queue(Arc<Mutex<Rest>>),
 }
 

@@ -16,14 +16,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::net::TcpStream;
-
 pub(crate) use encode::put_packet;
 pub(crate) use input::is_reserved;
 pub(crate) use link::{Doorbell, Link, Written};
 pub(crate) use output::Output;
 pub(crate) use process::{answer_subscribe, answer_unsubscribe};
 pub(crate) use scratch::{Event, Scratch};
+pub(crate) use transport::{Stream, Transport};
 
 use online::Online;
 
@@ -53,12 +52,12 @@ impl Connection {
     pub(crate) fn new(
         core: Arc<Core>,
         worker: Arc<Worker>,
-        stream: TcpStream,
+        transport: Transport,
         peer: Peer,
         admission: Admission,
     ) -> Self {
         let clock = worker.clock().clone();
-        let handshake = handshake::run(core, worker, stream, peer, admission);
+        let handshake = handshake::run(core, worker, transport, peer, admission);
         Connection::Connecting(OnClock::new(&clock, handshake))
     }
 }

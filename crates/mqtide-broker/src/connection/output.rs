@@ -161,7 +161,6 @@ impl Rest {
     }
 
     /// The first bytes.
-    #[cfg(feature = "ws")]
     pub(crate) fn front(&self) -> Option<&Bytes> {
         self.pieces.front()
     }

@@ -1,40 +1,48 @@
 //! What a connection runs over.
 
+use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
-#[cfg(feature = "ws")]
-use std::{sync::Arc, task::ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-#[cfg(feature = "ws")]
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 
 use super::link::Writer;
-#[cfg(feature = "ws")]
 use super::output::Rest;
-#[cfg(feature = "ws")]
-use crate::listener::WsStream;
 
 /// A connection before there is a session.
 #[derive(Debug)]
 pub(crate) enum Transport {
     Tcp(TcpStream),
-    #[cfg(feature = "ws")]
-    Ws(Box<WsStream>),
+    /// WebSocket, or what the program around the broker has brought.
+    Stream(Stream),
 }
+
+/// A stream that only one task can write to: it has a state of its own, such as frames.
+pub(crate) struct Stream(Pin<Box<dyn Duplex>>);
+
+trait Duplex: AsyncRead + AsyncWrite + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
 
 /// The part of a connection that its own task keeps once it is online.
 #[derive(Debug)]
 pub(crate) enum Reader {
     /// Sessions write to the socket themselves.
     Tcp(OwnedReadHalf),
-    /// Sessions write to the queue, and the task writes what is in it: frames have a state that only one can
-    /// have.
-    #[cfg(feature = "ws")]
-    Ws(Box<WsStream>, Arc<Mutex<Rest>>),
+    /// Sessions write to the queue, and the task writes what is in it.
+    Stream(Box<Queued>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Queued {
+    stream: Stream,
+    queue: Arc<Mutex<Rest>>,
 }
 
 impl Transport {
@@ -45,12 +53,34 @@ impl Transport {
                 let (read, write) = stream.into_split();
                 (Reader::Tcp(read), Writer::Socket(write, None))
             }
-            #[cfg(feature = "ws")]
-            Transport::Ws(stream) => {
+            Transport::Stream(stream) => {
                 let queue = Arc::new(Mutex::default());
-                (Reader::Ws(stream, Arc::clone(&queue)), Writer::Queue(queue))
+                let queued = Queued {
+                    stream,
+                    queue: Arc::clone(&queue),
+                };
+                (Reader::Stream(Box::new(queued)), Writer::Queue(queue))
             }
         }
+    }
+
+    fn as_duplex(self: Pin<&mut Self>) -> Pin<&mut (dyn Duplex + 'static)> {
+        match self.get_mut() {
+            Transport::Tcp(stream) => Pin::<&mut TcpStream>::new(stream),
+            Transport::Stream(Stream(stream)) => stream.as_mut(),
+        }
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
+        Stream(Box::pin(stream))
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").finish_non_exhaustive()
     }
 }
 
@@ -60,8 +90,7 @@ impl Reader {
     pub(crate) fn poll_write_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match self {
             Reader::Tcp(read) => read.as_ref().poll_write_ready(cx).map_ok(|()| 0),
-            #[cfg(feature = "ws")]
-            Reader::Ws(stream, queue) => poll_drain(stream, queue, cx),
+            Reader::Stream(queued) => queued.poll_drain(cx),
         }
     }
 
@@ -70,31 +99,31 @@ impl Reader {
         match self {
             // The write half has gone with the link, and has shut the socket down.
             Reader::Tcp(_) => Ok(()),
-            #[cfg(feature = "ws")]
-            Reader::Ws(stream, queue) => {
-                std::future::poll_fn(|cx| poll_drain(stream, queue, cx)).await?;
-                tokio::io::AsyncWriteExt::shutdown(stream).await
+            Reader::Stream(queued) => {
+                poll_fn(|cx| queued.poll_drain(cx)).await?;
+                queued.stream.0.shutdown().await
             }
         }
     }
 }
 
-/// Writes the queue to the stream; ready when all of it has been handed over.
-#[cfg(feature = "ws")]
-fn poll_drain(
-    stream: &mut WsStream,
-    queue: &Mutex<Rest>,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    let mut written = 0;
-    loop {
-        let Some(piece) = queue.lock().front().cloned() else {
-            ready!(Pin::new(&mut *stream).poll_flush(cx))?;
-            return Poll::Ready(Ok(written));
-        };
-        let taken = ready!(Pin::new(&mut *stream).poll_write(cx, &piece))?;
-        queue.lock().advance(taken);
-        written += taken;
+impl Queued {
+    /// Writes the queue to the stream; ready when all of it has been handed over.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Queued { stream, queue } = self;
+        let mut written = 0;
+        loop {
+            let Some(piece) = queue.lock().front().cloned() else {
+                ready!(stream.0.as_mut().poll_flush(cx))?;
+                return Poll::Ready(Ok(written));
+            };
+            let taken = ready!(stream.0.as_mut().poll_write(cx, &piece))?;
+            if taken == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            queue.lock().advance(taken);
+            written += taken;
+        }
     }
 }
 
@@ -104,11 +133,7 @@ impl AsyncRead for Transport {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Transport::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            #[cfg(feature = "ws")]
-            Transport::Ws(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
+        self.as_duplex().poll_read(cx, buf)
     }
 }
 
@@ -120,8 +145,7 @@ impl AsyncRead for Reader {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Reader::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            #[cfg(feature = "ws")]
-            Reader::Ws(stream, _) => Pin::new(stream).poll_read(cx, buf),
+            Reader::Stream(queued) => queued.stream.0.as_mut().poll_read(cx, buf),
         }
     }
 }
@@ -132,26 +156,14 @@ impl AsyncWrite for Transport {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Transport::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            #[cfg(feature = "ws")]
-            Transport::Ws(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
+        self.as_duplex().poll_write(cx, buf)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Transport::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            #[cfg(feature = "ws")]
-            Transport::Ws(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        self.as_duplex().poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Transport::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            #[cfg(feature = "ws")]
-            Transport::Ws(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        self.as_duplex().poll_shutdown(cx)
     }
 }

@@ -5,12 +5,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
 use super::{ListenAddress, ListenProtocol};
 use crate::admission::Admission;
-use crate::connection::Connection;
+use crate::connection::{Connection, Stream, Transport};
 use crate::core::Core;
 use crate::worker::Worker;
 
@@ -25,7 +26,7 @@ pub(crate) struct Listener {
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
-    /// Whether the listener is bound to a loopback address.
+    /// Whether the listener is bound to a loopback address; without a listener, whether the address is one.
     pub(crate) loopback: bool,
     pub(crate) protocol: ListenProtocol,
     #[cfg_attr(
@@ -62,8 +63,7 @@ impl Listener {
                     continue;
                 }
             };
-            let Some(admission) = core.gate.admit() else {
-                core.refusals.note("the limit of connections is reached");
+            let Some(admission) = core.admit() else {
                 continue;
             };
             let peer = Peer {
@@ -78,6 +78,33 @@ impl Listener {
             }
         }
     }
+}
+
+/// Serves a client over a stream that no listener has accepted.
+pub(crate) fn serve(
+    core: &Arc<Core>,
+    stream: impl AsyncRead + AsyncWrite + Send + 'static,
+    address: SocketAddr,
+) {
+    let Some(admission) = core.admit() else {
+        return;
+    };
+    let peer = Peer {
+        address,
+        loopback: address.ip().is_loopback(),
+        protocol: ListenProtocol::Tcp,
+        path: Arc::default(),
+    };
+    let worker = core.next_worker();
+    let transport = Transport::Stream(Stream::new(stream));
+    let connection = Connection::new(
+        Arc::clone(core),
+        Arc::clone(worker),
+        transport,
+        peer,
+        admission,
+    );
+    worker.runtime().spawn(connection);
 }
 
 /// Starts the connection on its worker. The socket moves to that worker's event loop if it is another one.
@@ -95,7 +122,8 @@ fn hand_over(
         Arc::clone(worker),
     );
     if runtime.id() == Handle::current().id() {
-        runtime.spawn(Connection::new(core, worker, stream, peer, admission));
+        let transport = Transport::Tcp(stream);
+        runtime.spawn(Connection::new(core, worker, transport, peer, admission));
         return Ok(());
     }
     let stream = stream.into_std()?;
@@ -103,7 +131,8 @@ fn hand_over(
         let Ok(stream) = TcpStream::from_std(stream) else {
             return;
         };
-        runtime.spawn(Connection::new(core, worker, stream, peer, admission));
+        let transport = Transport::Tcp(stream);
+        runtime.spawn(Connection::new(core, worker, transport, peer, admission));
     });
     Ok(())
 }

@@ -6,7 +6,7 @@ mod tcp;
 #[cfg(feature = "ws")]
 mod ws;
 
-pub(crate) use accept::{Listener, Peer};
+pub(crate) use accept::{Listener, Peer, serve};
 pub use address::{ListenAddress, ListenAddressError, ListenProtocol};
 pub(crate) use tcp::bind;
 #[cfg(feature = "ws")]
