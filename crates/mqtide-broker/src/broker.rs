@@ -194,7 +194,8 @@ impl BrokerHandle {
     /// inside of TLS, a pipe within the process. Hooks are told `address`; with the default authenticator, a client
     /// without credentials is let in if it is a loopback one.
     ///
-    /// It is served in the background. Beyond the limit of connections, the stream is closed at once.
+    /// It is served in the background, by a worker, which on a thread of the broker's own has no tokio timer to offer
+    /// to the stream. Beyond the limit of connections, the stream is closed at once.
     ///
     /// # Errors
     ///
