@@ -54,5 +54,5 @@ pub use crate::reason::{ReasonCode, Sender};
 pub use crate::text::Text;
 #[cfg(feature = "tokio-util")]
 pub use crate::tokio_util::{CodecError, PacketCodec};
-pub use crate::user_properties::UserProperties;
+pub use crate::user_properties::{UserProperties, UserPropertiesIter};
 pub use crate::version::Version;

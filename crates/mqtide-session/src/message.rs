@@ -153,7 +153,7 @@ pub fn properties_len(properties: &PublishProperties) -> usize {
 }
 
 fn user_properties_len(pairs: &UserProperties) -> usize {
-    let pair_len = |(name, value): &(bytestring::ByteString, bytestring::ByteString)| {
+    let pair_len = |(name, value): (&str, &str)| {
         PROPERTY_IDENTIFIER + 2 * LENGTH_PREFIX + name.len() + value.len()
     };
     pairs.iter().map(pair_len).sum()

@@ -123,9 +123,7 @@ impl PropertySet for Auth {
             }
             Property::ReasonString(text) => self.reason_string = Some(Owned::share(text, owner)),
             Property::UserProperty((name, value)) => {
-                let name: ByteString = Owned::share(name, owner);
-                let value: ByteString = Owned::share(value, owner);
-                self.user_properties.push(name, value);
+                self.user_properties.push_received(name, value, owner);
             }
             _ => {}
         }
@@ -141,8 +139,8 @@ impl PropertySet for Auth {
         if let Some(text) = &self.reason_string {
             visitor.visit(Property::ReasonString(text.borrow()));
         }
-        for (name, value) in &self.user_properties {
-            visitor.visit(Property::UserProperty((name.borrow(), value.borrow())));
+        for pair in self.user_properties.texts() {
+            visitor.visit(Property::UserProperty(pair));
         }
     }
 }

@@ -293,6 +293,7 @@ pub struct Properties<'a> {
 
 impl<'a> Properties<'a> {
     /// The next property together with the bytes that it takes.
+    #[inline]
     pub(crate) fn next_with_bytes(&mut self) -> Option<(Property<'a>, &'a [u8])> {
         let start = self.rest;
         let (&id, value) = start.split_first()?;

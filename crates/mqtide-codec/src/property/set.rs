@@ -161,10 +161,7 @@ macro_rules! property_set {
         $field.push($crate::property::Owned::share($value, $owner))
     };
     (@set pairs $field:expr, $value:ident, $owner:ident) => {
-        $field.push(
-            $crate::wire::share_text($owner, $value.0),
-            $crate::wire::share_text($owner, $value.1),
-        )
+        $field.push_received($value.0, $value.1, $owner)
     };
     (@each one $field:expr, $visitor:ident, $variant:ident) => {
         if let Some(value) = &$field {
@@ -179,8 +176,7 @@ macro_rules! property_set {
         }
     };
     (@each pairs $field:expr, $visitor:ident, $variant:ident) => {
-        for (name, value) in &$field {
-            let pair = ($crate::property::Owned::borrow(name), $crate::property::Owned::borrow(value));
+        for pair in $field.texts() {
             $visitor.visit($crate::property::Property::$variant(pair));
         }
     };

@@ -150,7 +150,7 @@ impl PropertiesForm {
 fn pairs(properties: &UserProperties) -> Vec<(String, String)> {
     properties
         .iter()
-        .map(|(name, value)| ((**name).into(), (**value).into()))
+        .map(|(name, value)| (name.into(), value.into()))
         .collect()
 }
 

@@ -362,7 +362,7 @@ impl<'a> JsonProperties<'a> {
                 .map(|data| String::from_utf8_lossy(data).into_owned()),
             user_properties: user_properties
                 .iter()
-                .map(|(name, value)| [&**name, &**value])
+                .map(|(name, value)| [name, value])
                 .collect(),
             subscription_identifiers: subscription_identifiers
                 .iter()
