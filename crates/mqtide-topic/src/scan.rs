@@ -90,13 +90,22 @@ const fn length(bytes: &[u8]) -> Result<(), TopicError> {
 #[inline(always)]
 pub(crate) fn has_special(bytes: &[u8]) -> bool {
     let Some(last) = bytes.last_chunk::<CHUNK>() else {
-        return bytes
-            .iter()
-            .fold(false, |found, &byte| found | is_special(byte));
+        return short_has_special(bytes);
     };
     let (chunks, _) = bytes.as_chunks::<CHUNK>();
     // The last chunk overlaps the one before it: cheaper than a loop over what is left.
     chunks.iter().any(chunk_has_special) || chunk_has_special(last)
+}
+
+/// The same for less than [`CHUNK`] bytes, the length of many topics: two words that overlap.
+#[inline]
+fn short_has_special(bytes: &[u8]) -> bool {
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return word_has_special(*first) | word_has_special(*last);
+    }
+    bytes
+        .iter()
+        .fold(false, |found, &byte| found | is_special(byte))
 }
 
 /// As wide as the vectors that every 64-bit target has.
@@ -107,6 +116,23 @@ fn chunk_has_special(chunk: &[u8; CHUNK]) -> bool {
     let found = chunk.map(|byte| u8::from(is_special(byte)));
     u128::from_ne_bytes(found) != 0
 }
+
+/// Whether a word holds a byte that [`is_special`].
+#[inline]
+const fn word_has_special(word: [u8; 8]) -> bool {
+    let word = u64::from_ne_bytes(word);
+    let wildcards = (word | (ONES * (b'+' ^ b'#') as u64)) ^ (ONES * b'+' as u64);
+    zero_bytes(word) | zero_bytes(wildcards) != 0
+}
+
+/// Not zero if a byte of the word is: only then the subtraction borrows from a high bit that was not set.
+#[inline]
+const fn zero_bytes(word: u64) -> u64 {
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    word.wrapping_sub(ONES) & !word & HIGHS
+}
+
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
 
 /// The wildcards differ in one bit, so one comparison is enough for both.
 #[inline]
