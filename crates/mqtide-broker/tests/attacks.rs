@@ -8,6 +8,8 @@ mod arena;
 mod common;
 #[path = "attacks/deliveries.rs"]
 mod deliveries;
+#[path = "attacks/forgeries.rs"]
+mod forgeries;
 #[path = "attacks/handshakes.rs"]
 mod handshakes;
 #[path = "attacks/packets.rs"]
