@@ -109,7 +109,11 @@ impl Framer {
         options: DecodeOptions,
     ) -> Result<Option<Packet>, DecodeError> {
         match self.next_frame(buffer)? {
-            Some(frame) => decode(frame, options).map(Some),
+            Some(frame) if frame.packet_type() == PacketType::Publish => {
+                let publish = Publish::decode_others(frame, &options)?;
+                Ok(Some(Packet::Publish(publish)))
+            }
+            Some(frame) => decode_others(&frame, options).map(Some),
             None => Ok(None),
         }
     }

@@ -250,22 +250,38 @@ impl Publish {
         }
     }
 
+    /// A message that is perhaps not plain.
     #[inline(never)]
-    fn decode_others(frame: Frame, options: &DecodeOptions) -> Result<Self, DecodeError> {
+    pub(crate) fn decode_others(
+        frame: Frame,
+        options: &DecodeOptions,
+    ) -> Result<Self, DecodeError> {
         let header = frame.header();
         if header.packet_type() == PacketType::Publish
             && header.check(options.version, options.leniency).is_ok()
             && let Some(head) = Plain::parse_head(frame.as_frame())
-            && let Some(publish) = Self::decode_named(&frame, head, options)
+            && let Some((topic, properties, payload_at)) = Self::named(&frame, head, options)
         {
-            return Ok(publish);
+            let (delivery, retain) = (head.delivery, head.retain);
+            return Ok(Self {
+                topic,
+                payload: frame.into_body_from(payload_at),
+                properties,
+                delivery,
+                retain,
+            });
         }
         Self::decode_any(frame, options)
     }
 
-    /// A PUBLISH without fault that has a topic name and properties. The name is checked once, as
-    /// what it becomes.
-    fn decode_named(frame: &Frame, head: Plain<'_>, options: &DecodeOptions) -> Option<Self> {
+    /// Topic, properties and the place of the payload of a PUBLISH without fault that has a topic
+    /// name. The name is checked once, as what it becomes.
+    #[inline(always)]
+    fn named(
+        frame: &Frame,
+        head: Plain<'_>,
+        options: &DecodeOptions,
+    ) -> Option<(PublishTopic, Option<Box<PublishProperties>>, usize)> {
         let owner = frame.body();
         let mut collected = Collected {
             alias: None,
@@ -275,16 +291,9 @@ impl Publish {
         let (payload, _) =
             parse_block(head.payload, Place::Publish, options, &mut collected).ok()?;
         let name = TopicName::try_from(wire::share(owner, head.topic)).ok()?;
-        Some(Self {
-            topic: PublishTopic::Named {
-                name,
-                alias: collected.alias,
-            },
-            payload: wire::share(owner, payload),
-            properties: collected.properties,
-            delivery: head.delivery,
-            retain: head.retain,
-        })
+        let alias = collected.alias;
+        let topic = PublishTopic::Named { name, alias };
+        Some((topic, collected.properties, owner.len() - payload.len()))
     }
 
     fn decode_any(frame: Frame, options: &DecodeOptions) -> Result<Self, DecodeError> {
