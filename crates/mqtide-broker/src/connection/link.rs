@@ -20,7 +20,9 @@ use super::output::{Output, Rest, TURN_BYTES};
 pub(crate) struct Link {
     writer: Writer,
     bell: Arc<Doorbell>,
-    stalled_since: Option<Instant>,
+    is_blocked: bool,
+    /// Means something only while it is blocked.
+    stalled_since: Instant,
     pub(crate) version: Version,
 }
 
@@ -46,7 +48,8 @@ impl Link {
         Link {
             writer,
             bell,
-            stalled_since: None,
+            is_blocked: false,
+            stalled_since: Instant::ZERO,
             version,
         }
     }
@@ -57,12 +60,16 @@ impl Link {
 
     /// Whether what was given earlier has not left yet.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.stalled_since.is_some()
+        self.is_blocked
     }
 
     /// Since when the peer has taken nothing, although something waits for it.
     pub(crate) fn stalled_since(&self) -> Option<Instant> {
-        self.stalled_since
+        self.is_blocked.then_some(self.stalled_since)
+    }
+
+    fn block(&mut self, now: Instant) {
+        (self.is_blocked, self.stalled_since) = (true, now);
     }
 
     /// Gives the output to the transport. Must not be called while blocked, which would break the order.
@@ -72,7 +79,7 @@ impl Link {
                 let written = output.write_to(&mut |slices| try_write(socket, slices))?;
                 if written < output.len() {
                     *rest = Some(Box::new(output.rest_after(written)));
-                    self.stalled_since = Some(now);
+                    self.block(now);
                     self.bell.ring(Doorbell::MAKE_ROOM);
                     return Ok(Written::Blocked);
                 }
@@ -84,7 +91,7 @@ impl Link {
                 let is_full = queue.len() >= TURN_BYTES;
                 drop(queue);
                 if is_full {
-                    self.stalled_since = Some(now);
+                    self.block(now);
                 }
                 self.bell.ring(Doorbell::MAKE_ROOM);
                 Ok(if is_full {
@@ -102,7 +109,7 @@ impl Link {
             Writer::Socket(_, None) => true,
             Writer::Socket(socket, Some(rest)) => {
                 if rest.write_to(&mut |slices| try_write(socket, slices))? > 0 {
-                    self.stalled_since = Some(now);
+                    self.stalled_since = now;
                 }
                 rest.is_empty()
             }
@@ -114,19 +121,19 @@ impl Link {
         if let Writer::Socket(_, rest) = &mut self.writer {
             *rest = None;
         }
-        self.stalled_since = None;
+        self.is_blocked = false;
         Ok(Written::All)
     }
 
     /// The transport is broken: nothing more is written, and the connection ends.
     pub(crate) fn fail(&mut self, now: Instant) {
-        self.stalled_since = Some(now);
+        self.block(now);
         self.bell.ring(Doorbell::LEAVE);
     }
 
     /// The transport behind the queue has taken something.
     pub(crate) fn progressed(&mut self, now: Instant) {
-        self.stalled_since = self.stalled_since.map(|_| now);
+        self.stalled_since = now;
     }
 }
 
@@ -175,5 +182,15 @@ impl Doorbell {
             0 => 0,
             _ => self.reasons.swap(0, Ordering::AcqRel),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_six_words() {
+        assert!(size_of::<Link>() <= 48, "{}", size_of::<Link>());
     }
 }
