@@ -2,9 +2,11 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use mqtide_broker::Broker;
 use mqtide_testkit::notation::bytes;
-use mqtide_testkit::raw::Peer;
+use mqtide_testkit::raw::{PATIENCE, Peer};
 use mqtide_testkit::websocket::{Frame, WebSocket};
 
 use common::Running;
@@ -158,6 +160,23 @@ fn messages_cross_between_tcp_and_websocket() {
     socket.binary(&message);
     socket.expect_bytes(&message);
     tcp.expect("30 { \"cross/a\" ('x'*70000) }");
+}
+
+/// MQTT-3.1.2-22: WebSocket pings are no MQTT packets and keep no connection alive.
+#[test]
+fn pings_of_websocket_do_not_restart_the_keep_alive() {
+    let broker = running();
+    let mut socket = WebSocket::mqtt(broker.websocket());
+    socket.binary(&bytes("10 { \"MQTT\" 04 02 0001 \"ping\" }").expect("notation"));
+    socket.expect_bytes(&CONNACK);
+    let begun = Instant::now();
+    while socket.send(true, 9, b"").is_ok()
+        && let Some(Frame { opcode: 10, .. }) = socket.frame()
+    {
+        assert!(begun.elapsed() < PATIENCE, "the connection stays");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(begun.elapsed() > Duration::from_secs(1));
 }
 
 /// MQTT-6.0.0-1: the end of the WebSocket without DISCONNECT fires the will.
