@@ -76,15 +76,24 @@ impl FusedIterator for FilterLevels<'_> {}
 fn separator(text: &[u8]) -> Option<usize> {
     let (words, rest) = text.as_chunks::<8>();
     for (at, word) in words.iter().enumerate() {
-        // A byte that is `/` becomes 0, and the lowest byte that is 0 is the lowest marked one.
-        let word = u64::from_le_bytes(*word) ^ (ONES * b'/' as u64);
-        let marks = word.wrapping_sub(ONES) & !word & (ONES << 7);
-        if marks != 0 {
-            return Some(at * 8 + marks.trailing_zeros() as usize / 8);
+        if let Some(bits) = separator_in(u64::from_le_bytes(*word)) {
+            return Some(at * 8 + bits as usize / 8);
         }
     }
     let found = rest.iter().position(|&byte| byte == b'/')?;
     Some(words.len() * 8 + found)
+}
+
+/// How many bits are below the first `/` in eight bytes.
+#[inline]
+pub(crate) const fn separator_in(word: u64) -> Option<u32> {
+    // A byte that is `/` becomes 0, and the lowest byte that is 0 is the lowest marked one.
+    let word = word ^ (ONES * b'/' as u64);
+    let marks = word.wrapping_sub(ONES) & !word & (ONES << 7);
+    if marks == 0 {
+        return None;
+    }
+    Some(marks.trailing_zeros() & !7)
 }
 
 /// 1 in each byte.

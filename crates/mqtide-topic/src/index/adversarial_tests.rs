@@ -1,8 +1,7 @@
 //! What an ill-meaning client may send, and the bound of the work that it causes.
 //!
-//! [`FilterIndex::match_cost`] counts every table and every node that a match looks at. Its bound:
-//! one for the exact filters, the number of the name's levels, and the nodes whose path matches a
-//! beginning of the name.
+//! [`FilterIndex::match_cost`] counts every look-up of a match. Its bound: two, the number of the name's
+//! levels, and four for each beginning of a filter that matches a beginning of the name.
 
 use alloc::format;
 use alloc::string::String;
@@ -34,7 +33,7 @@ fn a_name_of_65535_slashes_costs_no_more_than_its_levels() {
     let (slashes, levels) = (name(slashes), MAX_TOPIC_BYTES + 1);
     // The first is exact, the second is one node per level, the third ends half-way.
     assert_eq!(count(&index, &slashes), 2);
-    assert!(index.match_cost(&slashes) <= 1 + levels + levels + 32_768 + 1);
+    assert!(index.match_cost(&slashes) <= 2 + levels + 2 * (levels + 32_768));
     assert_eq!((1..=3).map(|key| index.remove_key(&key)).sum::<usize>(), 3);
     assert_eq!(index.heap_bytes(), 0);
 }
@@ -46,9 +45,9 @@ fn a_filter_of_32767_single_levels_costs_no_more_than_its_levels() {
     index.insert(&deep, 1, ());
     let matching = name("/".repeat(32_767));
     assert_eq!(count(&index, &matching), 1);
-    assert!(index.match_cost(&matching) <= 1 + 2 * 32_768 + 1);
+    assert!(index.match_cost(&matching) <= 2 + 32_768 + 2 * 32_769);
     // A shallow name does not walk the deep filter.
-    assert!(index.match_cost(&name("a/b/c")) <= 1 + 3 + 4);
+    assert!(index.match_cost(&name("a/b/c")) <= 2 + 3 + 2 * 4);
     assert_eq!(index.remove(&deep, &1), Some(()));
     assert_eq!(index.heap_bytes(), 0);
 }
@@ -67,14 +66,22 @@ fn single_levels_that_explode_cost_no_more_than_the_nodes_there_are() {
     let nodes = (1 << (DEPTH + 1)) - 2;
     let near_miss = name("a/".repeat(DEPTH) + "c");
     assert_eq!(count(&index, &near_miss), 0);
-    assert_eq!(index.match_cost(&near_miss), 1 + (DEPTH + 1) + nodes);
+    let levels = DEPTH + 1;
+    let cost = index.match_cost(&near_miss);
+    assert!((nodes..2 + levels + 2 * nodes).contains(&cost), "{cost}");
     let hit = name("a/".repeat(DEPTH) + "b");
     assert_eq!(count(&index, &hit), 1 << DEPTH);
     let ends = (1 << DEPTH) - 1;
-    assert_eq!(index.match_cost(&hit), 1 + (DEPTH + 1) + nodes + ends);
+    // Each end is looked up in two places.
+    let cost = index.match_cost(&hit);
+    let least = nodes + 2 * ends;
+    assert!(
+        (least..2 + levels + nodes + least).contains(&cost),
+        "{cost}"
+    );
     // A name that leaves the tree early pays for what matched until then.
     assert!(
-        index.match_cost(&name("a/x/".repeat(DEPTH))) <= 1 + 2 * DEPTH + (1 << (DEPTH / 2 + 3))
+        index.match_cost(&name("a/x/".repeat(DEPTH))) <= 2 + 2 * DEPTH + (1 << (DEPTH / 2 + 4))
     );
 }
 
@@ -90,7 +97,7 @@ fn a_hundred_thousand_siblings_cost_no_more_than_one() {
         assert_eq!(count(&index, &name), if last == "x" { 0 } else { 2 });
         // The root, `a`, `a/+`, and what the last level leads to.
         let nodes = if last == "x" { 3 } else { 4 };
-        assert_eq!(index.match_cost(&name), 1 + 3 + nodes, "{last}");
+        assert!(index.match_cost(&name) <= 2 + 3 + 2 * nodes, "{last}");
     }
 }
 

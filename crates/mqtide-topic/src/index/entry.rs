@@ -4,23 +4,15 @@ use core::hash::Hash;
 use core::mem;
 
 use super::bunch::Bunch;
+use super::filter_text::FilterText;
 use super::seed::Seed;
-use super::trie::Place;
 
 /// A filter of the index and the values that hang on it.
 #[derive(Clone)]
+#[repr(align(32))] // small ones lie in few cache lines
 pub(crate) struct Entry<K, V> {
-    pub(crate) filter: FilterText,
     pub(crate) values: Values<K, V>,
-}
-
-/// Where the text of a filter is.
-#[derive(Clone)]
-pub(crate) enum FilterText {
-    /// Here: the filter has no wildcards.
-    Exact(Box<str>),
-    /// In the levels from the trie's root to this place.
-    Wild(Place),
+    pub(crate) filter: FilterText,
 }
 
 /// The values of a filter, by key. Most filters have one.
@@ -34,20 +26,23 @@ pub(crate) enum Values<K, V> {
 impl<K, V> Entry<K, V> {
     /// What is left in the place of a removed entry.
     pub(crate) const VACANT: Self = Self {
-        filter: FilterText::Wild(Place::NONE),
         values: Values::None,
+        filter: FilterText::NONE,
     };
 
+    pub(crate) fn new(filter: &str) -> Self {
+        Self {
+            values: Values::None,
+            filter: FilterText::new(filter),
+        }
+    }
+
     pub(crate) fn heap_bytes(&self) -> usize {
-        let text = match &self.filter {
-            FilterText::Exact(text) => text.len(),
-            FilterText::Wild(_) => 0,
-        };
         let values = match &self.values {
             Values::Many(bunch) => size_of::<Bunch<(K, V)>>() + bunch.heap_bytes(),
             Values::None | Values::One(..) => 0,
         };
-        text + values
+        self.filter.heap_bytes() + values
     }
 }
 

@@ -1,26 +1,31 @@
 //! The subscription index; see [`FilterIndex`].
 
-use alloc::string::String;
 use core::fmt;
 use core::hash::Hash;
 use core::ops::ControlFlow;
 
-use self::arena::{Arena, NIL};
-use self::entry::{Entry, FilterText, Values};
+use smallvec::SmallVec;
+
+use self::arena::Arena;
+use self::candidate::{Candidate, Pattern};
+use self::entry::Entry;
 use self::keys::Keys;
+use self::levels::Levels;
 use self::seed::Seed;
-use self::table::TextTable;
-use self::trie::Trie;
+use self::steps::Steps;
+use self::table::{Slot as _, TextSlot, TextTable};
 use crate::{TopicFilterRef, TopicNameRef};
 
 mod arena;
 mod bunch;
+mod candidate;
 mod entry;
+mod filter_text;
 mod keys;
-mod level_table;
+mod levels;
 mod seed;
+mod steps;
 mod table;
-mod trie;
 mod walk;
 
 /// Values by topic filter and key: which subscriptions does a topic name match?
@@ -49,16 +54,22 @@ mod walk;
 ///
 /// # Cost
 ///
-/// A filter without wildcards is found by one hash of the topic. Those with wildcards are a tree of
-/// levels; a match looks at a node of the tree only if the levels that lead to it match the name.
-/// Besides visiting values, a match of a name with `L` levels looks at no more than `1 + L + N` things:
-/// the table of filters without wildcards, the table of levels once for each level, and the `N` nodes
-/// whose path matches a beginning of the name. `N` is at most 2^(L + 1) - 1, as each level doubles the
-/// paths by at most one `+`, and at most the nodes that there are: one, and one for each level of a
-/// filter with wildcards. So only who holds the filters for it makes `N` large, and filters in other
-/// branches cost nothing. [`match_cost`](Self::match_cost) counts. There is no
-/// recursion. There is no allocation unless the name and some filter both have more than 128 levels,
-/// the default of [`TopicLimits`](crate::TopicLimits).
+/// All filters are in one hash table; one without wildcards is found by one hash of the topic. Those
+/// with wildcards are also a tree of levels, whose nodes are known by the hash of the levels that lead to
+/// them: a summary has a few bits for each, which tell where filters go on. A match follows them from
+/// level to level, and looks into the table only where a filter ends that matches; there the filter's
+/// text decides.
+///
+/// Besides visiting values and comparing the texts of filters that match, a match of a name with `L`
+/// levels looks up no more than `2 + L + 4 N` things, where `N` counts the nodes whose path matches a
+/// beginning of the name: the whole name, each level, and for each node two that may follow and two
+/// filters that may end there. Bits that two nodes share add a few percent, which nobody can choose who
+/// does not know the seed. `N` is at most 2^(L + 1) - 1, as each level doubles the paths by at most one
+/// `+`, and at most the nodes that there are: one, and one for each level of a filter with wildcards. So
+/// only who holds the filters for it makes `N` large, and filters in other branches cost nothing.
+/// [`match_cost`](Self::match_cost) counts. There is no recursion. There is no allocation unless the name
+/// and some filter both have more than 128 levels, the default of
+/// [`TopicLimits`](crate::TopicLimits).
 ///
 /// Removing all of a key costs as much as that key has filters.
 ///
@@ -79,8 +90,9 @@ mod walk;
 pub struct FilterIndex<K, V> {
     seed: Seed,
     entries: Arena<Entry<K, V>>,
-    exact: TextTable,
-    wild: Trie,
+    /// All filters, by the hash of their text or, with wildcards, of their levels.
+    filters: TextTable,
+    steps: Steps,
     keys: Keys<K>,
     values: usize,
 }
@@ -95,8 +107,8 @@ impl<K: Hash + Eq + Clone, V> FilterIndex<K, V> {
         Self {
             seed: Seed::new(seed),
             entries: Arena::new(),
-            exact: TextTable::new(),
-            wild: Trie::new(),
+            filters: TextTable::new(),
+            steps: Steps::new(),
             keys: Keys::new(),
             values: 0,
         }
@@ -156,11 +168,10 @@ impl<K: Hash + Eq + Clone, V> FilterIndex<K, V> {
         key: &K,
         mut visit: impl FnMut(TopicFilterRef<'_>, &V) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        let mut text = String::new();
         for entry in self.keys.entries(&self.seed, key) {
             let entry = &self.entries[entry];
             if let Some(value) = entry.values.get(&self.seed, key) {
-                visit(self.filter(entry, &mut text), value)?;
+                visit(entry.filter.as_filter(), value)?;
             }
         }
         ControlFlow::Continue(())
@@ -200,8 +211,8 @@ impl<K, V> FilterIndex<K, V> {
         });
     }
 
-    /// The work that matching a topic name is, apart from visiting values: tables and nodes looked
-    /// at. See [Cost](#cost) for its bound.
+    /// The work that matching a topic name is, apart from visiting values: what is hashed and looked
+    /// up. See [Cost](#cost) for its bound.
     #[must_use]
     pub fn match_cost<'n>(&self, name: impl Into<TopicNameRef<'n>>) -> usize {
         let mut cost = 0;
@@ -215,13 +226,12 @@ impl<K, V> FilterIndex<K, V> {
         &self,
         mut visit: impl FnMut(TopicFilterRef<'_>, &K, &V) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        let mut text = String::new();
         for entry in self
             .entries
             .places()
             .filter(|entry| !entry.values.is_empty())
         {
-            let filter = self.filter(entry, &mut text);
+            let filter = entry.filter.as_filter();
             entry
                 .values
                 .for_each(&mut |key, value| visit(filter, key, value))?;
@@ -255,8 +265,8 @@ impl<K, V> FilterIndex<K, V> {
         let entries: usize = self.entries.places().map(Entry::heap_bytes).sum();
         entries
             + self.entries.heap_bytes()
-            + self.exact.heap_bytes()
-            + self.wild.heap_bytes()
+            + self.filters.heap_bytes()
+            + self.steps.heap_bytes()
             + self.keys.heap_bytes()
     }
 
@@ -267,71 +277,92 @@ impl<K, V> FilterIndex<K, V> {
         cost: &mut usize,
         mut visit: impl FnMut(&'a K, &'a V) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
+        let mut batch = Batch::new();
         *cost += 1;
-        // Read first and needed last, so that nothing waits for it.
-        let hash = self.seed.text(name.as_str());
-        let first = self.exact.first(hash);
-        walk::walk(&self.wild, &self.seed, name, cost, |entry| {
-            self.entries[entry].values.for_each(&mut visit)
-        })?;
-        let exact = self
-            .exact
-            .find_from(first, hash, |entry| self.is_exact(entry, name.as_str()));
-        match exact {
-            Some(entry) => self.entries[entry].values.for_each(&mut visit),
-            None => ControlFlow::Continue(()),
+        batch.push(Candidate {
+            hash: self.seed.text(name.as_str()),
+            pattern: Pattern::Name,
+        });
+        let mut levels = Levels::new(name);
+        if !self.steps.is_empty() {
+            levels.read(&self.seed, self.steps.deepest());
+            let (levels, ways) = (&levels, levels.as_slice());
+            let mut candidates = ways.len() - 1;
+            walk::walk(&self.steps, &self.seed, ways, cost, |candidate, deep| {
+                candidates += 1;
+                if !deep.is_empty() {
+                    return self.visit_batch(&[candidate], levels, deep, &mut visit);
+                }
+                if batch.len() == BATCH {
+                    self.visit_batch(&batch, levels, &[], &mut visit)?;
+                    batch.clear();
+                }
+                batch.push(candidate);
+                ControlFlow::Continue(())
+            })?;
+            *cost += candidates;
         }
+        self.visit_batch(&batch, &levels, &[], &mut visit)
+    }
+
+    /// Visits the values of those candidates that the index has.
+    ///
+    /// What misses the cache is read for all before it is needed for one.
+    #[inline]
+    fn visit_batch<'a, B>(
+        &'a self,
+        candidates: &[Candidate],
+        levels: &Levels<'_>,
+        deep: &[u64],
+        visit: &mut impl FnMut(&'a K, &'a V) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let mut firsts = [TextSlot::EMPTY; BATCH];
+        for (first, candidate) in firsts.iter_mut().zip(candidates) {
+            *first = self.filters.first(candidate.hash);
+        }
+        let mut found = SmallVec::<[(&Candidate, u32, &[u8]); BATCH]>::new();
+        for (first, candidate) in firsts.iter().zip(candidates) {
+            if let Some(entry) = self.filters.find_from(*first, candidate.hash) {
+                found.push((candidate, entry, self.entries[entry].filter.as_bytes()));
+            }
+        }
+        for &(candidate, entry, filter) in &found {
+            let Candidate { hash, pattern } = candidate;
+            let entry = if pattern.is(filter, levels, deep) {
+                Some(entry)
+            } else {
+                // Another has the same hash.
+                let is_it = |entry| pattern.is(self.entries[entry].filter.as_bytes(), levels, deep);
+                self.filters.find(*hash, is_it)
+            };
+            if let Some(entry) = entry {
+                self.entries[entry].values.for_each(visit)?;
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     fn find(&self, filter: TopicFilterRef<'_>) -> Option<u32> {
-        if !filter.has_wildcards() {
-            return self.find_exact(filter.as_str());
-        }
-        let entry = self.wild.entry(self.wild.find(&self.seed, filter)?);
-        (entry != NIL).then_some(entry)
+        self.find_hashed(self.seed.filter(filter), filter)
     }
 
-    fn find_exact(&self, text: &str) -> Option<u32> {
-        self.exact
-            .find(self.seed.text(text), |entry| self.is_exact(entry, text))
-    }
-
-    #[inline]
-    fn is_exact(&self, entry: u32, text: &str) -> bool {
-        matches!(&self.entries[entry].filter, FilterText::Exact(own) if **own == *text)
+    fn find_hashed(&self, hash: u32, filter: TopicFilterRef<'_>) -> Option<u32> {
+        let text = filter.as_str().as_bytes();
+        let is_it = |entry| self.entries[entry].filter.as_bytes() == text;
+        self.filters.find(hash, is_it)
     }
 
     fn entry_or_insert(&mut self, filter: TopicFilterRef<'_>) -> u32 {
-        if let Some(entry) = self.find(filter) {
+        let hash = self.seed.filter(filter);
+        if let Some(entry) = self.find_hashed(hash, filter) {
             return entry;
         }
-        if !filter.has_wildcards() {
-            let text = FilterText::Exact(filter.as_str().into());
-            let entry = self.entries.insert(Entry {
-                filter: text,
-                values: Values::None,
-            });
-            self.exact.insert(self.seed.text(filter.as_str()), entry);
-            return entry;
+        let entry = self.entries.insert(Entry::new(filter.as_str()));
+        self.filters.insert(hash, entry);
+        if filter.has_wildcards() {
+            self.steps.add(&self.seed, filter);
         }
-        let place = self.wild.insert(&self.seed, filter);
-        let text = FilterText::Wild(place);
-        let entry = self.entries.insert(Entry {
-            filter: text,
-            values: Values::None,
-        });
-        self.wild.set_entry(place, entry);
         entry
-    }
-
-    fn filter<'a>(&'a self, entry: &'a Entry<K, V>, buffer: &'a mut String) -> TopicFilterRef<'a> {
-        TopicFilterRef::proven(match &entry.filter {
-            FilterText::Exact(text) => text,
-            FilterText::Wild(place) => {
-                self.wild.write_filter(*place, buffer);
-                buffer
-            }
-        })
     }
 }
 
@@ -351,9 +382,11 @@ impl<K: Hash + Eq, V> FilterIndex<K, V> {
         let value = self.entries[id].values.remove(&self.seed, key)?;
         self.values -= 1;
         if self.entries[id].values.is_empty() {
-            match self.entries.remove(id, Entry::VACANT).filter {
-                FilterText::Exact(text) => self.exact.remove(self.seed.text(&text), id),
-                FilterText::Wild(place) => self.wild.remove(&self.seed, place),
+            let entry = self.entries.remove(id, Entry::VACANT);
+            let filter = entry.filter.as_filter();
+            self.filters.remove(self.seed.filter(filter), id);
+            if filter.has_wildcards() {
+                self.steps.remove(&self.seed, filter);
             }
         }
         Some(value)
@@ -370,6 +403,11 @@ impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for FilterIndex<K, V> {
         list.finish()
     }
 }
+
+/// Candidates that are looked up together: enough that the processor overlaps their cache misses.
+const BATCH: usize = 16;
+
+type Batch = SmallVec<[Candidate; BATCH]>;
 
 #[cfg(test)]
 mod tests;

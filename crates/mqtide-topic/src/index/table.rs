@@ -1,4 +1,5 @@
 use alloc::boxed::Box;
+use core::ops::Range;
 
 use super::arena::NIL;
 
@@ -9,13 +10,16 @@ pub(crate) trait Slot: Copy {
 
     /// Whether the slot holds nothing.
     fn is_empty(&self) -> bool;
+
+    /// The hash by which the slot is found; it must spread over the high bits.
+    fn hash(&self) -> u32;
 }
 
 /// A hash table of small slots, with linear probing: a look-up mostly touches one cache line, where
 /// tables with separate control bytes touch two.
 ///
-/// Callers give the hash of a slot, by which it is found again when the table grows. It must spread
-/// over the low bits.
+/// A slot's home is its hash as a fraction of the table. So the table may have any size, and growing
+/// reads and writes in order.
 #[derive(Clone)]
 pub(crate) struct Table<T> {
     slots: Box<[T]>,
@@ -30,114 +34,140 @@ impl<T: Slot> Table<T> {
         }
     }
 
+    /// How many slots there are, with and without content.
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The slot at which looking for a hash begins.
+    #[inline]
+    pub(crate) fn first(&self, hash: u32) -> T {
+        let first = self.slots.get(home(hash, self.slots.len()));
+        first.copied().unwrap_or(T::EMPTY)
+    }
+
     /// The slot with this hash for which `is_it` says yes.
     #[inline]
     pub(crate) fn find(&self, hash: u32, is_it: impl FnMut(&T) -> bool) -> Option<T> {
-        self.find_from(self.first(hash), hash, is_it)
+        self.position(hash, is_it).map(|at| self.slots[at])
     }
 
-    /// The slot at which looking for a hash begins: a caller with other work to do reads it early, and
-    /// does not wait for it.
-    #[inline]
-    pub(crate) fn first(&self, hash: u32) -> T {
-        // A mask instead of a remainder; the empty table has no first slot.
-        let mask = self.slots.len().wrapping_sub(1);
-        self.slots
-            .get(hash as usize & mask)
-            .copied()
-            .unwrap_or(T::EMPTY)
-    }
-
-    /// The slot with this hash for which `is_it` says yes, given the [`first`](Self::first).
-    #[inline]
-    pub(crate) fn find_from(
-        &self,
-        first: T,
-        hash: u32,
-        mut is_it: impl FnMut(&T) -> bool,
-    ) -> Option<T> {
-        let mask = self.slots.len().wrapping_sub(1);
-        let mut at = hash as usize & mask;
-        let mut slot = first;
-        loop {
-            if slot.is_empty() {
-                return None;
-            }
-            if is_it(&slot) {
-                return Some(slot);
-            }
-            at = (at + 1) & mask;
-            slot = *self.slots.get(at)?;
-        }
+    /// [`find`](Self::find), to be changed in everything but its hash.
+    pub(crate) fn find_mut(&mut self, hash: u32, is_it: impl FnMut(&T) -> bool) -> Option<&mut T> {
+        self.position(hash, is_it).map(|at| &mut self.slots[at])
     }
 
     /// Adds a slot that is not there.
-    pub(crate) fn insert(&mut self, slot: T, hash: impl Fn(&T) -> u32) {
+    pub(crate) fn insert(&mut self, slot: T) {
         // At most seven tenths full, so that runs stay short.
         if (self.len + 1) * 10 > self.slots.len() * 7 {
-            self.resize((self.slots.len() * 2).max(8), &hash);
+            self.resize(self.slots.len() / 2 * 3 + 8);
         }
-        self.put(slot, &hash);
+        self.put(slot);
         self.len += 1;
     }
 
     /// Removes the slot with this hash for which `is_it` says yes.
-    pub(crate) fn remove(
-        &mut self,
-        hash_of_slot: u32,
-        is_it: impl Fn(&T) -> bool,
-        hash: impl Fn(&T) -> u32,
-    ) {
-        let mask = self.slots.len().wrapping_sub(1);
-        let mut gap = hash_of_slot as usize & mask;
-        while self.slots.get(gap).is_some_and(|slot| !is_it(slot)) {
-            if self.slots[gap].is_empty() {
-                return;
-            }
-            gap = (gap + 1) & mask;
-        }
-        if self.slots.is_empty() {
+    pub(crate) fn remove(&mut self, hash: u32, is_it: impl FnMut(&T) -> bool) {
+        let Some(mut gap) = self.position(hash, is_it) else {
             return;
-        }
+        };
         // Slots behind the gap move up, unless they are already where they want to be.
-        let mut at = (gap + 1) & mask;
+        let size = self.slots.len();
+        let distance = |from: usize, to: usize| {
+            if to < from {
+                to + size - from
+            } else {
+                to - from
+            }
+        };
+        let mut at = self.following(gap);
         while !self.slots[at].is_empty() {
-            let wanted = hash(&self.slots[at]) as usize & mask;
-            if at.wrapping_sub(wanted) & mask >= at.wrapping_sub(gap) & mask {
+            let wanted = home(self.slots[at].hash(), size);
+            if distance(wanted, at) >= distance(gap, at) {
                 self.slots[gap] = self.slots[at];
                 gap = at;
             }
-            at = (at + 1) & mask;
+            at = self.following(at);
         }
         self.slots[gap] = T::EMPTY;
         self.len -= 1;
         if self.len == 0 {
             *self = Self::new();
-        } else if self.len * 8 < self.slots.len() {
-            self.resize(self.slots.len() / 4, &hash);
+        } else if self.len * 8 < size {
+            self.resize(self.len * 2 + 8);
         }
+    }
+
+    /// The slots that have their home in a range of the table.
+    pub(crate) fn homed_in(&self, homes: Range<usize>) -> impl Iterator<Item = &T> {
+        let size = self.slots.len();
+        let (before, from) = self.slots.split_at(homes.start);
+        // They lie there, or in the run that begins there.
+        let near = from.iter().chain(before).enumerate();
+        let near = near.take_while({
+            let homes = homes.clone();
+            move |(at, slot)| *at < homes.len() || !slot.is_empty()
+        });
+        near.map(|(_, slot)| slot)
+            .filter(move |slot| !slot.is_empty() && homes.contains(&home(slot.hash(), size)))
+    }
+
+    /// All slots with content.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().filter(|slot| !slot.is_empty())
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
         size_of_val(&*self.slots)
     }
 
-    /// `size` is a power of two.
-    fn resize(&mut self, size: usize, hash: &impl Fn(&T) -> u32) {
-        let old = core::mem::replace(&mut self.slots, alloc::vec![T::EMPTY; size].into());
-        for slot in old.iter().filter(|slot| !slot.is_empty()) {
-            self.put(*slot, hash);
+    #[inline]
+    fn position(&self, hash: u32, mut is_it: impl FnMut(&T) -> bool) -> Option<usize> {
+        let mut at = home(hash, self.slots.len());
+        loop {
+            let slot = self.slots.get(at)?;
+            if slot.is_empty() {
+                return None;
+            }
+            if is_it(slot) {
+                return Some(at);
+            }
+            at = self.following(at);
         }
     }
 
-    fn put(&mut self, slot: T, hash: &impl Fn(&T) -> u32) {
-        let mask = self.slots.len() - 1;
-        let mut at = hash(&slot) as usize & mask;
+    #[inline]
+    fn following(&self, at: usize) -> usize {
+        if at + 1 == self.slots.len() {
+            0
+        } else {
+            at + 1
+        }
+    }
+
+    fn resize(&mut self, size: usize) {
+        let old = core::mem::replace(&mut self.slots, alloc::vec![T::EMPTY; size].into());
+        for slot in old.iter().filter(|slot| !slot.is_empty()) {
+            self.put(*slot);
+        }
+    }
+
+    fn put(&mut self, slot: T) {
+        let mut at = home(slot.hash(), self.slots.len());
         while !self.slots[at].is_empty() {
-            at = (at + 1) & mask;
+            at = self.following(at);
         }
         self.slots[at] = slot;
     }
+}
+
+/// Where a hash wants to be in a table of a size.
+#[inline]
+#[allow(clippy::cast_possible_truncation)] // less than the size
+pub(crate) fn home(hash: u32, size: usize) -> usize {
+    ((u64::from(hash) * size as u64) >> 32) as usize
 }
 
 /// The number of a text, by the hash of the text.
@@ -157,6 +187,11 @@ impl Slot for TextSlot {
     fn is_empty(&self) -> bool {
         self.id == NIL
     }
+
+    #[inline]
+    fn hash(&self) -> u32 {
+        self.hash
+    }
 }
 
 /// Numbers of texts, found by the hash of the text.
@@ -170,8 +205,24 @@ impl TextTable {
 
     /// The number with this hash for which `is_it` says yes.
     #[inline]
-    pub(crate) fn find(&self, hash: u32, is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        self.find_from(self.first(hash), hash, is_it)
+    pub(crate) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        let found = self
+            .0
+            .find(hash, |slot| slot.hash == hash && is_it(slot.id))?;
+        Some(found.id)
+    }
+
+    /// The first number with a hash, given the [`first`](Table::first) slot: a caller who has many
+    /// hashes reads these beforehand, so that none waits for another.
+    #[inline]
+    pub(crate) fn find_from(&self, first: TextSlot, hash: u32) -> Option<u32> {
+        if first.is_empty() {
+            return None;
+        }
+        if first.hash == hash {
+            return Some(first.id);
+        }
+        self.find(hash, |_| true)
     }
 
     /// [`Table::first`].
@@ -180,28 +231,14 @@ impl TextTable {
         self.0.first(hash)
     }
 
-    /// [`find`](Self::find), with the [`first`](Self::first) slot.
-    #[inline]
-    pub(crate) fn find_from(
-        &self,
-        first: TextSlot,
-        hash: u32,
-        mut is_it: impl FnMut(u32) -> bool,
-    ) -> Option<u32> {
-        let found = self
-            .0
-            .find_from(first, hash, |slot| slot.hash == hash && is_it(slot.id));
-        found.map(|slot| slot.id)
-    }
-
     /// Adds a number that is not there.
     pub(crate) fn insert(&mut self, hash: u32, id: u32) {
-        self.0.insert(TextSlot { hash, id }, |slot| slot.hash);
+        self.0.insert(TextSlot { hash, id });
     }
 
     /// Removes a number.
     pub(crate) fn remove(&mut self, hash: u32, id: u32) {
-        self.0.remove(hash, |slot| slot.id == id, |slot| slot.hash);
+        self.0.remove(hash, |slot| slot.id == id);
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
@@ -218,7 +255,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Few hashes, near the end of the table as well, so that runs are long and wrap around.
+        /// Few hashes, at both ends of the table, so that runs are long and wrap around.
         #[test]
         fn a_table_equals_a_set(
             steps in proptest::collection::vec((any::<bool>(), 0..9u32, 0..7u32), 0..400),

@@ -2,167 +2,138 @@ use core::ops::ControlFlow;
 
 use smallvec::SmallVec;
 
-use super::arena::NIL;
-use super::seed::Seed;
-use super::trie::Trie;
-use crate::{NameLevels, TopicNameRef};
+use super::candidate::{Candidate, Pattern};
+use super::levels::{DEPTH, LevelOfName};
+use super::seed::{Path, Seed};
+use super::steps::{StepSet, Steps};
 
-/// Nodes that are looked at together: enough that the processor overlaps their cache misses.
-const BATCH: usize = 8;
-
-/// Levels up to which a walk needs no heap, as many as [`TopicLimits`](crate::TopicLimits) allow by
-/// default.
-const DEPTH: usize = 128;
-
-/// Branches that may wait at once in [`DEPTH`] levels: a batch has at most two children per node, of
-/// which one batch goes on.
-const PENDING: usize = DEPTH * BATCH;
-
-/// Nodes of one level of the trie whose paths match the name so far.
-#[derive(Clone, Copy)]
-struct Batch {
-    nodes: [u32; 2 * BATCH],
-    len: usize,
-}
-
-/// A node that waits for its turn.
+/// A way through the first levels of a name, on which filters go on.
 #[derive(Clone, Copy)]
 struct Branch {
-    node: u32,
+    path: Path,
+    /// Which of the first 64 levels are `+`.
+    singles: u64,
     depth: u32,
+    /// The steps from here by which a filter may match; not empty.
+    steps: StepSet,
 }
 
-/// Calls `found` with the entry of each filter that matches the name. Adds one to `cost` for each
-/// node that is looked at and for each level of the name that is looked up.
-pub(super) fn walk<B>(
-    trie: &Trie,
-    seed: &Seed,
-    name: TopicNameRef<'_>,
-    cost: &mut usize,
-    mut found: impl FnMut(u32) -> ControlFlow<B>,
-) -> ControlFlow<B> {
-    if trie.root() == NIL {
-        return ControlFlow::Continue(());
-    }
-    let mut levels = Levels {
-        numbers: SmallVec::new(),
-        rest: name.levels(),
-    };
-    let mut pending: SmallVec<[Branch; PENDING]> = SmallVec::new();
-    let mut buffers = [Batch {
-        nodes: [NIL; 2 * BATCH],
-        len: 0,
-    }; 2];
-    let [batch, next] = &mut buffers;
-    let (mut batch, mut next) = (batch, next);
-    let mut depth = 0;
-    batch.push(trie.root());
-    // A leading wildcard does not match a leading `$` (MQTT 5.0 §4.7.2).
-    let mut wildcards = !name.starts_with_dollar();
-    while batch.len > 0 {
-        *cost += batch.len;
-        match levels.at(trie, seed, depth, cost) {
-            LevelOfName::Level(label) => {
-                for &id in batch.nodes() {
-                    let node = &trie.nodes[id];
-                    if wildcards {
-                        next.push(node.single);
-                        visit(node.below, &mut found)?;
-                    }
-                    if label != NIL {
-                        next.push(trie.child(seed, id, label));
-                    }
-                }
-            }
-            LevelOfName::End => {
-                for &id in batch.nodes() {
-                    let node = &trie.nodes[id];
-                    visit(node.below, &mut found)?;
-                    visit(node.here, &mut found)?;
-                }
-            }
-        }
-        wildcards = true;
-        depth += 1;
-        core::mem::swap(&mut batch, &mut next);
-        next.len = 0;
-        batch.keep_one(&mut pending, &mut depth);
-    }
-    ControlFlow::Continue(())
-}
+/// Which levels from the 65th on are `+` on the way to a branch, 64 in each number.
+///
+/// The walk is depth first: what two branches have in common stays here while the one follows the
+/// other.
+#[derive(Default)]
+struct DeepSingles(SmallVec<[u64; DEPTH / 64 - 1]>);
 
+/// Calls `found` with each filter with wildcards that matches the name, if the index has it; seldom it
+/// does not. The last argument tells of levels from the 65th on which are `+`.
+///
+/// `levels` are those of the name that matter, and one for what follows. Adds one to `cost` for each
+/// beginning of a filter that is looked up.
 #[inline]
-fn visit<B>(entry: u32, found: &mut impl FnMut(u32) -> ControlFlow<B>) -> ControlFlow<B> {
-    if entry == NIL {
-        ControlFlow::Continue(())
-    } else {
-        found(entry)
-    }
-}
-
-impl Batch {
-    #[inline]
-    fn nodes(&self) -> &[u32] {
-        &self.nodes[..self.len.min(BATCH)]
-    }
-
-    /// Adds a node, unless it is [`NIL`]. Callers add at most two for each node of a batch.
-    #[inline]
-    fn push(&mut self, node: u32) {
-        // The remainder is for the compiler: it sees that the place exists.
-        self.nodes[self.len % (2 * BATCH)] = node;
-        self.len += usize::from(node != NIL);
-    }
-
-    /// Lets wait what is more than one batch; takes what waits if there is nothing.
-    #[inline]
-    fn keep_one(&mut self, pending: &mut SmallVec<[Branch; PENDING]>, depth: &mut u32) {
-        while self.len > BATCH {
-            self.len -= 1;
-            pending.push(Branch {
-                node: self.nodes[self.len],
-                depth: *depth,
-            });
+pub(super) fn walk<B>(
+    steps: &Steps,
+    seed: &Seed,
+    levels: &[LevelOfName],
+    cost: &mut usize,
+    mut found: impl FnMut(Candidate, &[u64]) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    let root = seed.root();
+    let mut branch = Branch {
+        path: root,
+        singles: 0,
+        depth: 0,
+        steps: steps.after(root).and(levels[0].steps),
+    };
+    // At most one for each level: `+`, where the level of the name leads on too.
+    let mut pending: SmallVec<[Branch; DEPTH]> = SmallVec::new();
+    let mut deep = DeepSingles::default();
+    let mut lookups = 1;
+    loop {
+        if branch.steps.has(StepSet::END_OR_MULTI) {
+            if branch.steps.has(StepSet::MULTI) {
+                found(branch.candidate(seed, true), &deep.0)?;
+            }
+            if branch.steps.has(StepSet::END) {
+                found(branch.candidate(seed, false), &deep.0)?;
+            }
         }
-        if self.len == 0
-            && let Some(last) = pending.last()
-        {
-            *depth = last.depth;
-            let waiting = pending.iter().rev().take(BATCH);
-            let waiting = waiting.take_while(|branch| branch.depth == *depth);
-            waiting.for_each(|branch| self.push(branch.node));
-            pending.truncate(pending.len() - self.len);
+        // What follows the last level has no steps that lead on.
+        if let [level, next, ..] = levels[branch.depth as usize..] {
+            if branch.steps.has(StepSet::SINGLE) {
+                lookups += 1;
+                let path = seed.single(branch.path);
+                let after = steps.after(path).and(next.steps);
+                if after.has(StepSet::ALL) {
+                    pending.push(branch.child(path, 1, after));
+                }
+            }
+            if branch.steps.has(StepSet::LITERALS) {
+                lookups += 1;
+                let path = seed.literal(branch.path, level.hash);
+                let after = steps.after(path).and(next.steps);
+                if after.has(StepSet::ALL) {
+                    branch = branch.child(path, 0, after);
+                    deep.set(branch.depth, false);
+                    continue;
+                }
+            }
         }
-    }
-}
-
-/// The levels of a name as numbers, looked up when the walk first needs them.
-struct Levels<'a> {
-    numbers: SmallVec<[u32; DEPTH]>,
-    rest: NameLevels<'a>,
-}
-
-#[derive(Clone, Copy)]
-enum LevelOfName {
-    /// The level's number, or [`NIL`] if no filter has it.
-    Level(u32),
-    /// The name has no more levels.
-    End,
-}
-
-impl Levels<'_> {
-    #[inline]
-    fn at(&mut self, trie: &Trie, seed: &Seed, depth: u32, cost: &mut usize) -> LevelOfName {
-        if let Some(&number) = self.numbers.get(depth as usize) {
-            return LevelOfName::Level(number);
-        }
-        // The walk goes down one level at a time, so this is the next one or the end.
-        let Some(text) = self.rest.next() else {
-            return LevelOfName::End;
+        let Some(single) = pending.pop() else {
+            *cost += lookups;
+            return ControlFlow::Continue(());
         };
-        *cost += 1;
-        let number = trie.levels.find(seed, text).unwrap_or(NIL);
-        self.numbers.push(number);
-        LevelOfName::Level(number)
+        branch = single;
+        deep.set(branch.depth, true);
+    }
+}
+
+impl Branch {
+    /// The branch one level on.
+    #[inline]
+    fn child(&self, path: Path, single: u64, steps: StepSet) -> Self {
+        Self {
+            path,
+            // From the 65th level on this shifts the bit out.
+            singles: self.singles | single.unbounded_shl(self.depth),
+            depth: self.depth + 1,
+            steps,
+        }
+    }
+
+    #[inline]
+    fn candidate(&self, seed: &Seed, multi: bool) -> Candidate {
+        Candidate {
+            hash: if multi {
+                seed.multi(self.path)
+            } else {
+                seed.end(self.path)
+            },
+            pattern: Pattern::Levels {
+                depth: self.depth,
+                singles: self.singles,
+                multi,
+            },
+        }
+    }
+}
+
+impl DeepSingles {
+    /// Sets the last level of the way to a branch, and forgets those below.
+    #[inline]
+    fn set(&mut self, depth: u32, single: bool) {
+        if let Some(at) = depth.checked_sub(65) {
+            self.set_at(at, single);
+        }
+    }
+
+    #[cold]
+    fn set_at(&mut self, at: u32, single: bool) {
+        let (word, bit) = (at as usize / 64, at % 64);
+        if word == self.0.len() {
+            self.0.push(0);
+        }
+        let above = self.0[word] & ((1 << bit) - 1);
+        self.0[word] = above | u64::from(single) << bit;
     }
 }
