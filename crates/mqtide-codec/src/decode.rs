@@ -159,7 +159,13 @@ impl Framer {
         options: DecodeOptions,
     ) -> Result<Option<(PacketRef<'a>, &'a [u8])>, DecodeError> {
         match self.next_frame_ref(bytes)? {
-            Some((frame, rest)) => decode_ref(frame, options).map(|packet| Some((packet, rest))),
+            Some((frame, rest)) if frame.packet_type() == PacketType::Publish => {
+                let publish = PublishRef::parse_any(frame, &options, |_| {})?;
+                Ok(Some((PacketRef::Publish(publish), rest)))
+            }
+            Some((frame, rest)) => {
+                decode_ref_others(frame, options).map(|packet| Some((packet, rest)))
+            }
             None => Ok(None),
         }
     }
