@@ -119,6 +119,11 @@ async fn carry_out(plan: Plan, data: &[u8]) {
     }
     drop((broker, canary));
     settle(|| handle.stats().connections == 0).await;
+    drop(handle);
+    // The broker's own tasks end when they get their next turn, and with the last of them goes what it held.
+    for _ in 0..LAST_TURNS {
+        yield_now().await;
+    }
 }
 
 /// Limits that an input can reach.
@@ -257,6 +262,9 @@ const LEFT: usize = 16 * 1024;
 
 /// How many turns of the runtime a connection may take to end.
 const TURNS: usize = 10_000;
+
+/// How many turns all tasks of a broker get to end.
+const LAST_TURNS: usize = 100;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
