@@ -1,26 +1,22 @@
 //! The life of a session on this broker: opened, taken over, left, ended.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use hashbrown::HashMap;
-use mqtide_codec::{QoS, Will};
 use mqtide_session::{
-    Accepted, ConnectRequest, DeliveryKey, Departure, Instant, Outgoing, ServerEvent,
-    ServerSession, Undelivered,
+    Accepted, ConnectRequest, Departure, Instant, Outgoing, ServerEvent, ServerSession,
 };
 
 use crate::connection::{Doorbell, Link, put_packet};
 use crate::core::Core;
-use crate::hooks::{ClientInfo, PublishRequest};
+use crate::hooks::ClientInfo;
+use crate::legacy::{Aftermath, Estate};
 use crate::publication::Publication;
-use crate::routing::{GroupRef, Message, Target};
-use crate::slot::{Extras, Life, Slot, State};
-use crate::store::{self, Change, Journal, SessionNumber, StoreError};
+use crate::routing::Target;
+use crate::slot::{Life, Slot, State};
+use crate::store::Journal;
 use crate::worker::{Tick, Worker};
 
 /// A client that is let in and has no session yet.
@@ -41,20 +37,6 @@ enum Opened {
     Gone(Box<Opening>),
     /// Another connection of the client was faster.
     Lost,
-}
-
-/// What is done after the lock of a slot has been released.
-#[derive(Default)]
-struct Aftermath {
-    wills: Vec<(Box<Will>, Option<Arc<ClientInfo>>)>,
-    ended: Option<Estate>,
-}
-
-/// What a session that has ended leaves behind.
-struct Estate {
-    number: Option<SessionNumber>,
-    undelivered: VecDeque<Undelivered<Publication>>,
-    shared: HashMap<DeliveryKey, GroupRef>,
 }
 
 impl Core {
@@ -282,236 +264,7 @@ impl Core {
             state.arm(slot, until, now, worker);
         }
     }
-
-    /// Tells the client that the broker stops, and has its connection closed.
-    pub(crate) fn dismiss(&self, slot: &Arc<Slot>, worker: &Worker) {
-        let now = self.now();
-        let mut state = slot.lock();
-        let Some(session) = &mut state.session else {
-            return;
-        };
-        let goodbye = mqtide_codec::Disconnect::new(mqtide_codec::ReasonCode::ServerShuttingDown);
-        if session.disconnect(goodbye).is_err() {
-            return;
-        }
-        if let Some(link) = &state.link
-            && link.is_blocked()
-        {
-            link.bell().ring(Doorbell::LEAVE);
-            return;
-        }
-        worker.with_scratch(|scratch| state.flush(slot, now, self, worker, scratch));
-    }
-
-    /// Tells all clients that the broker stops, and waits until they are gone, for as long as is configured.
-    pub(crate) async fn dismiss_all(&self) {
-        self.registry
-            .for_each(|slot| self.dismiss(slot, self.next_worker()));
-        let (gone, all_gone) = tokio::sync::oneshot::channel::<()>();
-        let until = time::Instant::now() + self.config.stop_grace;
-        let online = Arc::clone(&self.online);
-        self.workers[0].clock().spawn(async move {
-            while online.load(Relaxed) > 0 && time::Instant::now() < until {
-                tokio::time::sleep(POLL_ONLINE).await;
-            }
-            // Whoever waits may have lost its patience.
-            let _ = gone.send(());
-        });
-        let _ = all_gone.await;
-        self.abandon_all();
-    }
-
-    /// Takes back what is stored, on a thread that may block.
-    pub(crate) async fn restore(self: &Arc<Self>) -> Result<(), StoreError> {
-        if self.journal.is_none() {
-            return Ok(());
-        }
-        let core = Arc::clone(self);
-        let restoring = self.workers[0].clock().spawn_blocking(move || {
-            let journal = core.journal.as_ref();
-            journal.map_or(Ok(()), |journal| store::restore(&core, journal))
-        });
-        let restored = restoring.await;
-        restored.unwrap_or_else(|panic| Err(StoreError::Other(panic.into())))
-    }
-
-    /// Waits until the store has everything, for as long as is configured.
-    pub(crate) async fn close_store(self: &Arc<Self>) {
-        if self.journal.is_none() {
-            return;
-        }
-        let core = Arc::clone(self);
-        let closing = self.workers[0].clock().spawn(async move {
-            if let Some(journal) = &core.journal {
-                journal.close(core.config.stop_grace).await;
-            }
-        });
-        // An error means that the workers are gone, and nothing can be waited for.
-        let _ = closing.await;
-    }
-
-    /// Closes all connections without a word.
-    pub(crate) fn abandon_all(&self) {
-        self.registry.for_each(|slot| {
-            if let Some(link) = &slot.lock().link {
-                link.bell().ring(Doorbell::LEAVE);
-            }
-        });
-        self.router.close_local();
-    }
-
-    /// Does what the end of a connection or a session leads to, now that the slot is free again.
-    fn settle(self: &Arc<Self>, slot: &Arc<Slot>, aftermath: Aftermath, worker: &Arc<Worker>) {
-        let Aftermath { wills, ended } = aftermath;
-        for (will, info) in wills {
-            self.publish_will(slot, *will, info, worker);
-        }
-        let Some(estate) = ended else {
-            return;
-        };
-        self.registry.remove(slot);
-        self.router.remove(&Target::Session(Arc::clone(slot)));
-        let _whole = self.journal.as_ref().map(Journal::whole);
-        self.note_end(&estate);
-        self.inherit(estate, worker);
-    }
-
-    /// Notes that a session has ended.
-    fn note_end(&self, estate: &Estate) {
-        if let (Some(journal), Some(session)) = (&self.journal, estate.number) {
-            journal.push(Change::EndSession { session });
-        }
-    }
-
-    /// Publishes a will, if its client still may.
-    fn publish_will(
-        self: &Arc<Self>,
-        slot: &Arc<Slot>,
-        will: Will,
-        info: Option<Arc<ClientInfo>>,
-        worker: &Arc<Worker>,
-    ) {
-        let Some(info) = info.filter(|_| self.hooks.interest().publish) else {
-            return self.publish_will_now(slot, &will, worker);
-        };
-        let (core, slot, worker) = (Arc::clone(self), Arc::clone(slot), Arc::clone(worker));
-        worker.clock().clone().spawn(async move {
-            let request = PublishRequest {
-                topic: will.topic.as_str(),
-                qos: will.qos,
-                retain: will.retain,
-                will: true,
-            };
-            if core.hooks.may_publish(&info, &request).await {
-                core.publish_will_now(&slot, &will, &worker);
-            }
-        });
-    }
-
-    fn publish_will_now(&self, slot: &Slot, will: &Will, worker: &Worker) {
-        let Will { qos, retain, .. } = *will;
-        let publication = match Publication::of_will(will, self.now()) {
-            Ok(publication) => publication,
-            Err(error) => {
-                return tracing::error!(%error, "a will could not be published");
-            }
-        };
-        let message = Message {
-            topic: will.topic.as_name(),
-            publication: &publication,
-            qos,
-            retain,
-            publisher: Some(slot.client_id()),
-        };
-        let table = self.router.table();
-        // It is stored as published together with what that leads to.
-        let _whole = self.journal.as_ref().map(Journal::whole);
-        if let Some(journal) = &self.journal {
-            slot.lock().record_terms(slot, journal);
-        }
-        worker.with_scratch(|scratch| {
-            let outlets = &mut scratch.outlets(self.journal.as_ref());
-            self.router.publish(&table, message, outlets)
-        });
-    }
-
-    /// Gives messages of shared subscriptions that nobody has acknowledged to other members. Those of QoS 2 that
-    /// were sent go to nobody `[MQTT-4.8.2-5]`.
-    fn inherit(&self, estate: Estate, worker: &Worker) {
-        let Estate {
-            undelivered,
-            shared,
-            ..
-        } = estate;
-        if shared.is_empty() {
-            return;
-        }
-        worker.with_scratch(|scratch| {
-            for message in undelivered {
-                let Undelivered {
-                    key,
-                    message: Some(publication),
-                    qos,
-                    retain,
-                    sent,
-                    ..
-                } = message
-                else {
-                    continue;
-                };
-                if let Some(group) = shared.get(&key)
-                    && !(sent && qos == QoS::ExactlyOnce)
-                {
-                    let outlets = &mut scratch.outlets(self.journal.as_ref());
-                    self.router
-                        .redeliver(group, &publication, qos, retain, outlets);
-                }
-            }
-        });
-    }
 }
 
 /// After this time a connection has begun, and is looked at for the first time.
 const SETTLED: time::Duration = time::Duration::from_secs(2);
-
-/// How often it is looked whether all clients are gone.
-const POLL_ONLINE: time::Duration = time::Duration::from_millis(5);
-
-impl State {
-    /// Ends the session.
-    fn end(&mut self, slot: &Arc<Slot>, worker: &Worker) -> Option<Estate> {
-        self.life = Life::Ended;
-        self.forget(slot, worker);
-        let mut session = self.session.take()?;
-        Some(Estate::of(&mut session, &mut self.extras))
-    }
-
-    fn info(&self) -> Option<Arc<ClientInfo>> {
-        self.extras.as_ref()?.info.clone()
-    }
-}
-
-impl Default for Estate {
-    fn default() -> Self {
-        Estate {
-            number: None,
-            undelivered: VecDeque::new(),
-            shared: HashMap::new(),
-        }
-    }
-}
-
-impl Estate {
-    fn of(session: &mut ServerSession<Publication>, extras: &mut Option<Box<Extras>>) -> Self {
-        let Extras { number, shared, .. } = extras.take().map(|extras| *extras).unwrap_or_default();
-        let undelivered = match shared.is_empty() {
-            true => VecDeque::new(),
-            false => session.take_undelivered(),
-        };
-        Estate {
-            number,
-            undelivered,
-            shared,
-        }
-    }
-}

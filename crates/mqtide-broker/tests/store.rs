@@ -6,6 +6,8 @@
 #[path = "store/acknowledged.rs"]
 mod acknowledged;
 mod common;
+#[path = "store/crashes.rs"]
+mod crashes;
 #[path = "store/failing.rs"]
 mod failing;
 #[path = "store/restored.rs"]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use mqtide_codec::{Auth, Disconnect, ReasonCode};
 use mqtide_session::{Deliverable, ServerEvent, ServerSession, SubscribeRequest};
 
-use super::process::{Next, finish, process_allowed, refuse, subscribe};
+use super::process::{Next, finish, process_allowed, refuse};
 use super::scratch::Event;
+use super::subscriptions::subscribe;
 use crate::core::Core;
 use crate::hooks::{
     self, AuthenticationExchange, AuthenticationStep, ClientInfo, Credentials, PublishRequest,

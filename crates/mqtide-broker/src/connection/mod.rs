@@ -9,6 +9,7 @@ mod online;
 mod output;
 mod process;
 mod scratch;
+mod subscriptions;
 mod transport;
 
 use std::mem;
@@ -20,8 +21,8 @@ pub(crate) use encode::put_packet;
 pub(crate) use input::is_reserved;
 pub(crate) use link::{Doorbell, Link, Written};
 pub(crate) use output::Output;
-pub(crate) use process::{answer_subscribe, answer_unsubscribe};
 pub(crate) use scratch::{Event, Scratch};
+pub(crate) use subscriptions::{answer_subscribe, answer_unsubscribe};
 pub(crate) use transport::{Stream, Transport};
 
 use online::Online;

@@ -15,6 +15,7 @@ use super::input::Input;
 use super::link::{Doorbell, Written};
 use super::process::{self, Next};
 use super::scratch::Scratch;
+use super::subscriptions::replay;
 use super::transport::Reader;
 use crate::admission::Admission;
 use crate::core::Core;
@@ -326,7 +327,7 @@ impl Online {
         let worker = Arc::clone(&self.worker);
         worker.with_scratch(|scratch| {
             let outlets = &mut scratch.outlets(self.core.journal.as_ref());
-            process::replay(&self.core, &self.slot, outlets);
+            replay(&self.core, &self.slot, outlets);
         });
     }
 

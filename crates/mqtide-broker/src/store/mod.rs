@@ -29,7 +29,6 @@ pub use record::{QueueEntry, Record, RetainedRecord, SessionRecord, Subscription
 pub(crate) use clock::Clock;
 pub(crate) use commit::run;
 pub(crate) use journal::{Journal, Memo, Receipt};
-pub(crate) use restore::restore;
 
 /// Keeps what must not be lost: sessions, their subscriptions and queues, and retained messages.
 ///

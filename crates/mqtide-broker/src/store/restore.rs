@@ -19,10 +19,26 @@ use crate::publication::Publication;
 use crate::routing::{Grant, Target};
 use crate::slot::{Life, Slot};
 
+impl Core {
+    /// Takes back what is stored, on a thread that may block.
+    pub(crate) async fn restore(self: &Arc<Self>) -> Result<(), StoreError> {
+        if self.journal.is_none() {
+            return Ok(());
+        }
+        let core = Arc::clone(self);
+        let restoring = self.workers[0].clock().spawn_blocking(move || {
+            let journal = core.journal.as_ref();
+            journal.map_or(Ok(()), |journal| restore(&core, journal))
+        });
+        let restored = restoring.await;
+        restored.unwrap_or_else(|panic| Err(StoreError::Other(panic.into())))
+    }
+}
+
 /// Takes back everything that is stored. Nobody is connected yet.
 ///
 /// A session that was connected when the broker ended counts as disconnected now.
-pub(crate) fn restore(core: &Core, journal: &Journal) -> Result<(), StoreError> {
+fn restore(core: &Core, journal: &Journal) -> Result<(), StoreError> {
     let mut loading = Loading::default();
     for record in journal.store.load()? {
         loading.take(core, journal, record?)?;
