@@ -3,14 +3,17 @@
 use std::marker::PhantomData;
 
 use bytes::BytesMut;
-use mqtide_codec::{Framer, Packet, PacketRef, encode};
+use mqtide_codec::{ChunkedBuf, Framer, Packet, PacketRef, encode};
 
-use crate::buffer::Stateful;
+use crate::buffer::{Output, Stateful};
 use crate::case::{Case, Version};
 use crate::codec::{Codec, Ownership};
 
 /// `next_packet` off a `BytesMut`, and `encode`.
 pub(crate) struct Owned<V>(PhantomData<V>);
+
+/// `encode` to a buffer that keeps large payloads for vectored writes.
+pub(crate) struct Chunked<V>(PhantomData<V>);
 
 /// `next_packet_ref` off a slice.
 pub(crate) struct Borrowed<V>(PhantomData<V>);
@@ -51,6 +54,41 @@ impl<V: Speaks> Codec for Owned<V> {
 
     fn encode(packet: &Packet, output: &mut BytesMut) {
         encode(packet, V::CODEC, output).expect("a packet that can be written");
+    }
+}
+
+impl<V: Speaks> Codec for Chunked<V> {
+    const NAME: &'static str = "mqtide chunked";
+    const VERSION: Version = V::CASE;
+    type Input = Stateful<Frames<V>, BytesMut>;
+    type Packet = Packet;
+    type Output = ChunkedBuf;
+
+    fn decode(input: &mut Self::Input) -> Packet {
+        Owned::<V>::decode(input)
+    }
+
+    fn encode(packet: &Packet, output: &mut ChunkedBuf) {
+        encode(packet, V::CODEC, output).expect("a packet that can be written");
+    }
+
+    fn reads(_: &Case) -> bool {
+        false
+    }
+
+    fn writes(case: &Case) -> bool {
+        case.bytes.len() > ChunkedBuf::SHARED_FROM
+    }
+}
+
+/// Room for all that is copied, and for as many payloads as a pass has.
+impl Output for ChunkedBuf {
+    fn with_room(capacity: usize) -> ChunkedBuf {
+        ChunkedBuf::with_capacity(capacity, capacity / ChunkedBuf::SHARED_FROM)
+    }
+
+    fn written(&self) -> usize {
+        self.len()
     }
 }
 

@@ -27,13 +27,15 @@ mod rumqttc;
 mod rumqttc_next;
 
 use crate::codec::Contender;
-use crate::ours::{Borrowed, Owned, V5, V311};
+use crate::ours::{Borrowed, Chunked, Owned, V5, V311};
 
 /// Every codec of this build, ours first.
 pub fn all() -> Vec<Contender> {
     let mut all = vec![
         Contender::of::<Owned<V311>>(),
         Contender::of::<Owned<V5>>(),
+        Contender::of::<Chunked<V311>>(),
+        Contender::of::<Chunked<V5>>(),
         Contender::of::<Borrowed<V311>>(),
         Contender::of::<Borrowed<V5>>(),
     ];
