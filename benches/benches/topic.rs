@@ -6,10 +6,10 @@
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use mqtide_benches::topic::{Data, Matcher, Mqtide, Population, Run, each, fill};
+use mqtide_benches::topic::{Data, Matcher, Mqtide, Population, Run, each, empty, fill};
 
 fn matches(criterion: &mut Criterion) {
     for filters in [1_000, 100_000, 1_000_000] {
@@ -57,12 +57,15 @@ impl Run for Match<'_> {
     }
 }
 
+/// At a million filters the others take minutes: `topics heap 1000000` prints one run of each.
 fn changes(criterion: &mut Criterion) {
-    let data = Data::new(100_000, Population::Mixed);
-    each(&mut Change {
-        criterion,
-        data: &data,
-    });
+    for filters in [1_000, 100_000] {
+        let data = Data::new(filters, Population::Mixed);
+        each(&mut Change {
+            criterion,
+            data: &data,
+        });
+    }
 }
 
 /// Inserts all filters, and removes all.
@@ -74,7 +77,8 @@ struct Change<'a> {
 impl Run for Change<'_> {
     fn run<M: Matcher + 'static>(&mut self) {
         let data = self.data;
-        let mut group = self.criterion.benchmark_group("change/100000");
+        let name = format!("change/{}", data.filters.len());
+        let mut group = self.criterion.benchmark_group(name);
         group
             .sample_size(10)
             .throughput(Throughput::Elements(data.filters.len() as u64));
@@ -82,19 +86,14 @@ impl Run for Change<'_> {
             bencher.iter_custom(|rounds| (0..rounds).map(|_| fill::<M>(data).1).sum());
         });
         group.bench_function(BenchmarkId::new(M::NAME, "remove"), |bencher| {
-            bencher.iter_custom(|rounds| (0..rounds).map(|_| empty::<M>(data)).sum());
+            bencher.iter_custom(|rounds| {
+                (0..rounds)
+                    .map(|_| empty(&mut fill::<M>(data).0, data))
+                    .sum()
+            });
         });
         group.finish();
     }
-}
-
-fn empty<M: Matcher>(data: &Data) -> Duration {
-    let (mut matcher, _) = fill::<M>(data);
-    let start = Instant::now();
-    for (value, filter) in (0..).zip(&data.filters) {
-        matcher.remove(filter, value);
-    }
-    start.elapsed()
 }
 
 /// Matching behind a read-write lock: alone, and while another thread inserts and removes.

@@ -8,7 +8,7 @@ mod naive;
 mod topic_engine;
 
 pub use data::{Data, Population};
-pub use matcher::{Matcher, fill};
+pub use matcher::{Matcher, empty, fill};
 pub use mqtide::Mqtide;
 pub use naive::Naive;
 #[cfg(feature = "peers")]

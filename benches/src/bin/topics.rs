@@ -1,6 +1,6 @@
 //! Matching topics, without criterion:
 //!
-//! * `topics heap FILTERS`: bytes of heap per filter, besides the value;
+//! * `topics heap FILTERS`: bytes of heap per filter, and one run of inserting and removing all;
 //! * `topics ratios FILTERS`: everyone in turns, medians and the ratio to the fastest rival;
 //! * `topics count MATCHER FILTERS`: matches all topics once, in functions named `measured`, for
 //!   callgrind to count instructions.
@@ -9,7 +9,7 @@ use std::alloc::System;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use mqtide_benches::topic::{Data, Matcher, Population, Run, each, fill};
+use mqtide_benches::topic::{Data, Matcher, Population, Run, each, empty, fill};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -36,23 +36,24 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Prints what an index asks of the allocator.
+/// Prints what an index asks of the allocator, and how long one run of inserting and removing takes.
 struct Heap(Data);
 
 impl Run for Heap {
     fn run<M: Matcher + 'static>(&mut self) {
         let region = Region::new(ALLOCATOR);
-        let (matcher, time) = fill::<M>(&self.0);
+        let (mut matcher, inserting) = fill::<M>(&self.0);
         let change = region.change();
         let held = change.bytes_allocated - change.bytes_deallocated;
         let filters = self.0.filters.len() as f64;
+        let removing = empty(&mut matcher, &self.0);
         println!(
-            "{:20} {:8.1} B of heap per filter, {:6.0} ns per insertion",
+            "{:20} {:8.1} B of heap per filter, {:6.0} ns per insertion, {:6.0} ns per removal",
             M::NAME,
             held as f64 / filters,
-            time.as_nanos() as f64 / filters,
+            inserting.as_nanos() as f64 / filters,
+            removing.as_nanos() as f64 / filters,
         );
-        drop(matcher);
     }
 }
 

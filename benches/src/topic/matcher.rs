@@ -40,6 +40,15 @@ pub fn fill<M: Matcher>(data: &Data) -> (M, Duration) {
     (matcher, start.elapsed())
 }
 
+/// Removes all filters of the data, and returns the time that it took.
+pub fn empty<M: Matcher>(matcher: &mut M, data: &Data) -> Duration {
+    let start = Instant::now();
+    for (value, filter) in (0..).zip(&data.filters) {
+        matcher.remove(filter, value);
+    }
+    start.elapsed()
+}
+
 #[cfg(test)]
 mod tests {
     use crate::topic::{Population, Run, each};
