@@ -92,3 +92,14 @@ impl Future for Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_a_small_task() {
+        assert!(size_of::<Connection>() <= 240);
+        assert!(size_of::<crate::slot::Slot>() <= 72);
+    }
+}

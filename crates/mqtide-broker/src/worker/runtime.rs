@@ -3,6 +3,7 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
+use std::sync::mpsc;
 use std::task::{Context, Poll};
 use std::thread;
 
@@ -79,27 +80,43 @@ impl Runtimes {
             clock: clock.handle().clone(),
             threads: Vec::new(),
         };
+        let (alive, all_ended) = mpsc::channel::<()>();
         for index in 0..workers {
             let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
             runtimes.handles.push(runtime.handle().clone());
-            let thread = Thread::start(format!("mqtide-{index}"), runtime)?;
+            let alive = alive.clone();
+            let thread = Thread::start(format!("mqtide-{index}"), runtime, move |runtime| {
+                drop(runtime);
+                drop(alive);
+            })?;
             runtimes.threads.push(thread);
         }
-        // Ends last: what the workers drop may lie on it.
-        let thread = Thread::start("mqtide-clock".to_owned(), clock)?;
+        drop(alive);
+        // Ends last, also if nobody waits for that: until then the workers ask it for the time, and what they drop may
+        // lie on it.
+        let thread = Thread::start("mqtide-clock".to_owned(), clock, move |runtime| {
+            // An error is what is waited for: nobody sends anything.
+            let _ = all_ended.recv();
+            drop(runtime);
+        })?;
         runtimes.threads.push(thread);
         Ok(runtimes)
     }
 }
 
 impl Thread {
-    fn start(name: String, runtime: Runtime) -> io::Result<Self> {
+    /// Starts a thread that runs until it is told to stop, and then does what `ends` it.
+    fn start(
+        name: String,
+        runtime: Runtime,
+        ends: impl FnOnce(Runtime) + Send + 'static,
+    ) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel::<()>();
         let (end, ended) = oneshot::channel();
         thread::Builder::new().name(name).spawn(move || {
             // The sender is dropped, never used: either way the wait is over.
             let _ = runtime.block_on(stopped);
-            drop(runtime);
+            ends(runtime);
             let _ = end.send(());
         })?;
         Ok(Thread { stop, ended })
