@@ -9,6 +9,7 @@ mod error;
 mod image;
 mod journal;
 mod memory;
+mod packet;
 mod record;
 mod recording;
 mod restore;
@@ -49,6 +50,10 @@ pub(crate) use journal::{Journal, Memo, Receipt};
 /// - No method blocks for long: they are called by threads that serve clients. A store that waits for a disk does
 ///   so on a thread of its own.
 /// - Only [`load`](Self::load) may block. It is called once, before anything else.
+///
+/// A store that writes bytes needs no format of its own for what is in records: a message is a PUBLISH
+/// ([`MessageBody::encode`]), the record of a session a CONNECT ([`SessionRecord::to_packet`]), a subscription a
+/// SUBSCRIBE ([`Subscription::to_packet`]), all of MQTT 5.0. What is left is numbers and points in time.
 ///
 /// [`Image`] is the meaning of all this as a value. The module `suite` (feature `store-suite`) proves a store
 /// against it.
