@@ -39,13 +39,13 @@ pub trait PacketBuf {
 macro_rules! growing {
     ($($buffer:ty)*) => {$(
         impl PacketBuf for $buffer {
-            #[inline]
+            #[inline(always)]
             fn make_room(&mut self, len: usize) -> Result<(), EncodeError> {
                 self.reserve(len);
                 Ok(())
             }
 
-            #[inline]
+            #[inline(always)]
             fn claim(&mut self, len: usize) -> &mut [u8] {
                 let start = self.len();
                 if len <= SHORT && self.capacity() - start >= SHORT {

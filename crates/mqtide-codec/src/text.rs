@@ -90,7 +90,7 @@ impl fmt::Debug for Text<'_> {
 }
 
 /// Whether well-formed text contains U+0000.
-#[inline]
+#[inline(always)]
 pub(crate) fn has_nul(text: &[u8]) -> bool {
     // Two pieces that overlap hold every length up to twice theirs.
     let found = match text.len() {

@@ -356,7 +356,7 @@ impl Message for Publish {
         let alias = if self.topic.alias().is_some() { 3 } else { 0 };
         match self.properties.as_deref() {
             None => Ok(alias),
-            Some(properties) => Ok(alias + properties.encoded_len()?),
+            Some(properties) => len_behind(alias, properties),
         }
     }
 
@@ -379,6 +379,12 @@ fn invalid_topic(error: TopicError, topic_at: usize) -> DecodeError {
     let (kind, at) = wire::topic_fault(error, DecodeErrorKind::InvalidTopicName);
     let offset = u32::try_from(topic_at + at).unwrap_or(u32::MAX);
     DecodeError::new(kind, Field::TopicName, offset)
+}
+
+/// Bytes of the properties behind others. Out of line, as most messages have none.
+#[inline(never)]
+fn len_behind(others: usize, properties: &PublishProperties) -> Result<usize, EncodeError> {
+    Ok(others + properties.encoded_len()?)
 }
 
 /// Writes properties as they are shown to it, with a topic alias in its place.

@@ -63,7 +63,7 @@ pub(crate) fn put_head(
     Ok(head)
 }
 
-#[inline]
+#[inline(always)]
 fn lengths(message: &impl Message, version: Version) -> Result<Lengths, EncodeError> {
     let topic = message.topic().name().map_or(0, |name| name.as_str().len());
     if topic == 0 && !version.has_properties() {
