@@ -1,6 +1,7 @@
 //! The packet model: one set of types for all versions.
 
 mod ack;
+mod answer;
 mod auth;
 mod connack;
 mod connect;

@@ -3,16 +3,16 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::ack::{AckProperties, packet_identifier, reason};
+use super::ack::AckProperties;
+use super::answer::{self, AnswerParts};
 use crate::buffer::Writer;
-use crate::decode::{collect, parse_frame};
-use crate::encode::{self, Encode, Lengths, block_len, encode_methods, properties_len, put_block};
-use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
+use crate::decode::collect;
+use crate::encode::{self, Encode, Lengths, encode_methods};
+use crate::error::{DecodeError, EncodeError};
 use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
-use crate::property::{Place, PropertiesRef, Property, parse_block};
-use crate::wire::{Parsed, fail};
+use crate::property::{PropertiesRef, Property};
 use crate::{PacketIdentifier, ReasonCode, Version};
 
 /// SUBACK: the answer to SUBSCRIBE (MQTT 5.0 §3.9).
@@ -65,10 +65,7 @@ impl<'a> SubackRef<'a> {
 
     /// One reason per filter, in the order of the request.
     pub fn reasons(&self) -> impl ExactSizeIterator<Item = ReasonCode> + 'a {
-        // The codes were checked when the packet was read.
-        self.codes
-            .iter()
-            .map(|&code| ReasonCode::from_u8(code).unwrap_or_default())
+        answer::reasons(self.codes)
     }
 }
 
@@ -91,44 +88,26 @@ fn parse<'a>(
     options: &DecodeOptions,
     visit: impl FnMut(Property<'a>),
 ) -> Result<SubackRef<'a>, DecodeError> {
-    parse_frame(frame, options, |body| {
-        let (rest, packet_identifier) = packet_identifier(body)?;
-        let (codes, block) = parse_block(rest, Place::Ack, options, visit)?;
-        let mut rest = codes;
-        while let Some(&code) = rest.first() {
-            let is_allowed = match options.version {
-                Version::V5 => None,
-                Version::V311 => Some(matches!(code, 0..=2 | 0x80)),
-                Version::V31 => Some(matches!(code, 0..=2)),
-            };
-            rest = match is_allowed {
-                None => reason(rest, PacketType::Suback, options)?.0,
-                Some(true) => &rest[1..],
-                Some(false) => return fail(DecodeErrorKind::InvalidReason, Field::Reason, rest),
-            };
-        }
-        not_empty(codes, Field::Reason)?;
-        let properties = PropertiesRef::new(block);
-        Ok((
-            rest,
-            SubackRef {
-                packet_identifier,
-                properties,
-                codes,
-            },
-        ))
+    let answer = answer::parse(frame, PacketType::Suback, options, visit)?;
+    Ok(SubackRef {
+        packet_identifier: answer.packet_identifier,
+        properties: answer.properties,
+        codes: answer.codes,
     })
 }
 
-/// A payload must have an entry (MQTT 5.0 §3.8.3, §3.9.3, §3.10.3, §3.11.3).
-pub(crate) fn not_empty(payload: &[u8], field: Field) -> Parsed<'_, ()> {
-    if payload.is_empty() {
-        return fail(DecodeErrorKind::EmptyPayload, field, payload);
-    }
-    Ok((payload, ()))
-}
-
 encode_methods!(Suback);
+
+impl Suback {
+    fn parts(&self) -> AnswerParts<'_> {
+        AnswerParts {
+            packet: PacketType::Suback,
+            packet_identifier: self.packet_identifier,
+            reasons: &self.reasons,
+            properties: self.properties.as_deref(),
+        }
+    }
+}
 
 impl Encode for Suback {
     fn first_byte(&self) -> u8 {
@@ -136,42 +115,11 @@ impl Encode for Suback {
     }
 
     fn lengths(&self, version: Version) -> Result<Lengths, EncodeError> {
-        check_reasons(PacketType::Suback, &self.reasons)?;
-        if version == Version::V31 && self.reasons.iter().any(|reason| reason.is_error()) {
-            let packet = PacketType::Suback;
-            return Err(EncodeError::NotInVersion {
-                packet,
-                field: Field::Reason,
-                version,
-            });
-        }
-        let properties = properties_len(version, self.properties.as_deref())?;
-        let remaining = 2 + block_len(version, properties) + self.reasons.len();
-        Ok(Lengths {
-            remaining,
-            properties,
-            ..Lengths::default()
-        })
+        self.parts().lengths(version)
     }
 
     fn put(&self, version: Version, lengths: Lengths, buf: &mut Writer<'_>) {
-        buf.put_u16(self.packet_identifier.as_u16());
-        put_block(version, lengths.properties, self.properties.as_deref(), buf);
-        for reason in &self.reasons {
-            let is_any_failure = reason.is_error() && !version.has_properties();
-            buf.put_u8(if is_any_failure { 0x80 } else { reason.as_u8() });
-        }
-    }
-}
-
-/// Whether there are reasons, and this packet may carry them.
-pub(crate) fn check_reasons(packet: PacketType, reasons: &[ReasonCode]) -> Result<(), EncodeError> {
-    if reasons.is_empty() {
-        return Err(EncodeError::Empty(Field::Reason));
-    }
-    match reasons.iter().find(|reason| !reason.allowed_in(packet)) {
-        Some(&reason) => Err(EncodeError::ReasonNotAllowed { packet, reason }),
-        None => Ok(()),
+        self.parts().put(version, lengths, buf);
     }
 }
 
@@ -181,6 +129,7 @@ mod tests {
 
     use super::*;
     use crate::testing::{golden, read, refused, write};
+    use crate::{DecodeErrorKind, Field};
 
     fn suback(reasons: &[ReasonCode]) -> Suback {
         Suback::new(PacketIdentifier::new(10).unwrap(), reasons.to_vec())

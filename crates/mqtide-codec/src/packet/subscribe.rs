@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use mqtide_topic::{SubscriptionFilter, TopicError};
 
 use super::ack::packet_identifier;
-use super::suback::not_empty;
+use super::answer::not_empty;
 use crate::buffer::Writer;
 use crate::decode::{collect, parse_frame};
 use crate::encode::{self, Encode, Lengths, block_len, encode_methods, properties_len, put_block};

@@ -3,16 +3,16 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::ack::{AckProperties, packet_identifier, reason};
-use super::suback::{check_reasons, not_empty};
+use super::ack::AckProperties;
+use super::answer::{self, AnswerParts};
 use crate::buffer::Writer;
-use crate::decode::{collect, parse_frame};
-use crate::encode::{self, Encode, Lengths, block_len, encode_methods, properties_len, put_block};
-use crate::error::{DecodeError, EncodeError, Field};
+use crate::decode::collect;
+use crate::encode::{self, Encode, Lengths, encode_methods};
+use crate::error::{DecodeError, EncodeError};
 use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
-use crate::property::{Place, PropertiesRef, Property, parse_block};
+use crate::property::{PropertiesRef, Property};
 use crate::{PacketIdentifier, ReasonCode, Version};
 
 /// UNSUBACK: the answer to UNSUBSCRIBE (MQTT 5.0 §3.11). MQTT 3.1 and 3.1.1 write the identifier
@@ -63,10 +63,7 @@ impl<'a> UnsubackRef<'a> {
 
     /// One reason per filter, in the order of the request; none in MQTT 3.1 and 3.1.1.
     pub fn reasons(&self) -> impl ExactSizeIterator<Item = ReasonCode> + 'a {
-        // The codes were checked when the packet was read.
-        self.codes
-            .iter()
-            .map(|&code| ReasonCode::from_u8(code).unwrap_or_default())
+        answer::reasons(self.codes)
     }
 }
 
@@ -89,39 +86,26 @@ fn parse<'a>(
     options: &DecodeOptions,
     visit: impl FnMut(Property<'a>),
 ) -> Result<UnsubackRef<'a>, DecodeError> {
-    parse_frame(frame, options, |body| {
-        let (rest, packet_identifier) = packet_identifier(body)?;
-        let (payload, block) = parse_block(rest, Place::Ack, options, visit)?;
-        let properties = PropertiesRef::new(block);
-        if !options.version.has_properties() {
-            let codes = &[];
-            return Ok((
-                payload,
-                UnsubackRef {
-                    packet_identifier,
-                    properties,
-                    codes,
-                },
-            ));
-        }
-        not_empty(payload, Field::Reason)?;
-        let mut rest = payload;
-        while !rest.is_empty() {
-            rest = reason(rest, PacketType::Unsuback, options)?.0;
-        }
-        let codes = payload;
-        Ok((
-            rest,
-            UnsubackRef {
-                packet_identifier,
-                properties,
-                codes,
-            },
-        ))
+    let answer = answer::parse(frame, PacketType::Unsuback, options, visit)?;
+    Ok(UnsubackRef {
+        packet_identifier: answer.packet_identifier,
+        properties: answer.properties,
+        codes: answer.codes,
     })
 }
 
 encode_methods!(Unsuback);
+
+impl Unsuback {
+    fn parts(&self) -> AnswerParts<'_> {
+        AnswerParts {
+            packet: PacketType::Unsuback,
+            packet_identifier: self.packet_identifier,
+            reasons: &self.reasons,
+            properties: self.properties.as_deref(),
+        }
+    }
+}
 
 impl Encode for Unsuback {
     fn first_byte(&self) -> u8 {
@@ -129,30 +113,11 @@ impl Encode for Unsuback {
     }
 
     fn lengths(&self, version: Version) -> Result<Lengths, EncodeError> {
-        if !version.has_properties() {
-            return Ok(Lengths {
-                remaining: 2,
-                ..Lengths::default()
-            });
-        }
-        check_reasons(PacketType::Unsuback, &self.reasons)?;
-        let properties = properties_len(version, self.properties.as_deref())?;
-        let remaining = 2 + block_len(version, properties) + self.reasons.len();
-        Ok(Lengths {
-            remaining,
-            properties,
-            ..Lengths::default()
-        })
+        self.parts().lengths(version)
     }
 
     fn put(&self, version: Version, lengths: Lengths, buf: &mut Writer<'_>) {
-        buf.put_u16(self.packet_identifier.as_u16());
-        if version.has_properties() {
-            put_block(version, lengths.properties, self.properties.as_deref(), buf);
-            for reason in &self.reasons {
-                buf.put_u8(reason.as_u8());
-            }
-        }
+        self.parts().put(version, lengths, buf);
     }
 }
 
@@ -161,8 +126,8 @@ mod tests {
     use alloc::vec;
 
     use super::*;
-    use crate::DecodeErrorKind;
     use crate::testing::{golden, read, refused, write};
+    use crate::{DecodeErrorKind, Field};
 
     fn unsuback(reasons: &[ReasonCode]) -> Unsuback {
         Unsuback::new(PacketIdentifier::new(11).unwrap(), reasons.to_vec())

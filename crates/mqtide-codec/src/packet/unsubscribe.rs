@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::ack::packet_identifier;
-use super::suback::not_empty;
+use super::answer::not_empty;
 use crate::buffer::Writer;
 use crate::decode::parse_frame;
 use crate::encode::{self, Encode, Lengths, block_len, encode_methods, properties_len, put_block};
