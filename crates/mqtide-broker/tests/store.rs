@@ -17,6 +17,7 @@ mod restored;
 mod suite;
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use mqtide_broker::{Broker, Config};
@@ -26,11 +27,13 @@ use common::Running;
 use common::disk::Disk;
 
 fn broker(disk: &Disk) -> Running {
-    Running::start(Broker::builder().store(disk.open()))
+    broker_with(disk, |_| {})
 }
 
 fn broker_with(disk: &Disk, change: impl FnOnce(&mut Config)) -> Running {
     let mut config = Config::default();
+    // What is stored comes together from several threads.
+    config.workers = NonZeroUsize::new(3);
     change(&mut config);
     Running::start(Broker::builder().config(config).store(disk.open()))
 }

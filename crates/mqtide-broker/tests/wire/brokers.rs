@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -41,13 +42,16 @@ impl Brokers {
             if self.are_durable {
                 let disk = Disk::default();
                 disk.set(Mode::Late(Duration::from_millis(2)));
-                builder = builder.store(disk.open());
+                builder = builder.store(disk.open()).workers(SEVERAL);
             }
             Running::start(builder)
         });
         Some(broker.tcp())
     }
 }
+
+/// What is stored comes together from several threads.
+const SEVERAL: NonZeroUsize = NonZeroUsize::new(3).expect("not zero");
 
 /// The configurations that cases name.
 fn named(configuration: &str) -> BrokerBuilder {
