@@ -8,6 +8,8 @@ mod acknowledged;
 mod common;
 #[path = "store/crashes.rs"]
 mod crashes;
+#[path = "store/crowd.rs"]
+mod crowd;
 #[path = "store/failing.rs"]
 mod failing;
 #[path = "store/restored.rs"]
