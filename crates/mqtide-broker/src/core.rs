@@ -256,6 +256,14 @@ impl Core {
     }
 }
 
+impl Drop for Core {
+    /// A session knows the groups that its unsettled messages came through, and a group knows its members: they
+    /// would keep each other for ever.
+    fn drop(&mut self) {
+        self.registry.for_each(|slot| slot.lock().extras = None);
+    }
+}
+
 /// The bounds of every session.
 fn settings(config: &Config) -> Settings {
     let Config {
