@@ -40,7 +40,21 @@ pub(crate) fn read(digits: &str, options: impl Into<DecodeOptions>) -> Result<Pa
     let borrowed = decode_ref(frame.as_frame(), options).map(|_| ());
     let owned = decode(frame.clone(), options);
     assert_eq!(borrowed, owned.as_ref().map(|_| ()).map_err(|error| *error));
+    assert_eq!(read_in_one_step(digits, options), owned);
     owned
+}
+
+/// Framing and decoding in one step, which has a way of its own for packets that are frequent.
+fn read_in_one_step(digits: &str, options: DecodeOptions) -> Result<Packet, DecodeError> {
+    let mut framer = Framer::new(options.version);
+    let bytes = hex(digits);
+    let borrowed = framer.clone().next_packet_ref(&bytes, options);
+    let owned = framer.next_packet(&mut BytesMut::from(&bytes[..]), options);
+    assert_eq!(
+        borrowed.map(|_| ()),
+        owned.as_ref().map(|_| ()).map_err(|error| *error)
+    );
+    owned.map(|packet| packet.expect(digits))
 }
 
 /// The borrowed form of a packet, for the length of a closure.

@@ -163,6 +163,9 @@ impl<'a> Plain<'a> {
     pub(crate) fn parse_head(frame: FrameRef<'a>) -> Option<Self> {
         let (len, rest) = frame.body().split_first_chunk()?;
         let (topic, mut payload) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
+        if topic.is_empty() {
+            return None;
+        }
         let mut packet_identifier = None;
         if frame.header().flags() & QOS_BITS != 0 {
             let (id, rest) = payload.split_first_chunk()?;
