@@ -32,31 +32,31 @@ pub fn decode(frame: Frame, options: impl Into<DecodeOptions>) -> Result<Packet,
     if let Some(ack) = plain_ack(frame.as_frame()) {
         return Ok(ack);
     }
-    decode_others(&frame, options)
+    decode_others(frame, options)
 }
 
 #[inline(never)]
-fn decode_others(frame: &Frame, options: DecodeOptions) -> Result<Packet, DecodeError> {
+fn decode_others(frame: Frame, options: DecodeOptions) -> Result<Packet, DecodeError> {
     match frame.packet_type() {
         PacketType::Connect => {
             check_sender(frame.as_frame(), &options)?;
-            Connect::decode(frame, options.leniency)
+            Connect::decode(&frame, options.leniency)
                 .map(|connect| Packet::Connect(Box::new(connect)))
         }
-        PacketType::Connack => Connack::decode(frame, options).map(Packet::Connack),
-        PacketType::Publish => Publish::decode(frame.clone(), options).map(Packet::Publish),
-        PacketType::Puback => Ack::decode(frame, options).map(Packet::Puback),
-        PacketType::Pubrec => Ack::decode(frame, options).map(Packet::Pubrec),
-        PacketType::Pubrel => Ack::decode(frame, options).map(Packet::Pubrel),
-        PacketType::Pubcomp => Ack::decode(frame, options).map(Packet::Pubcomp),
+        PacketType::Connack => Connack::decode(&frame, options).map(Packet::Connack),
+        PacketType::Publish => Publish::decode(frame, options).map(Packet::Publish),
+        PacketType::Puback => Ack::decode(&frame, options).map(Packet::Puback),
+        PacketType::Pubrec => Ack::decode(&frame, options).map(Packet::Pubrec),
+        PacketType::Pubrel => Ack::decode(&frame, options).map(Packet::Pubrel),
+        PacketType::Pubcomp => Ack::decode(&frame, options).map(Packet::Pubcomp),
         PacketType::Subscribe => Subscribe::decode(frame, options).map(Packet::Subscribe),
-        PacketType::Suback => Suback::decode(frame, options).map(Packet::Suback),
-        PacketType::Unsubscribe => Unsubscribe::decode(frame, options).map(Packet::Unsubscribe),
-        PacketType::Unsuback => Unsuback::decode(frame, options).map(Packet::Unsuback),
+        PacketType::Suback => Suback::decode(&frame, options).map(Packet::Suback),
+        PacketType::Unsubscribe => Unsubscribe::decode(&frame, options).map(Packet::Unsubscribe),
+        PacketType::Unsuback => Unsuback::decode(&frame, options).map(Packet::Unsuback),
         PacketType::Pingreq => decode_empty(frame.as_frame(), options).map(|()| Packet::Pingreq),
         PacketType::Pingresp => decode_empty(frame.as_frame(), options).map(|()| Packet::Pingresp),
-        PacketType::Disconnect => Disconnect::decode(frame, options).map(Packet::Disconnect),
-        PacketType::Auth => Auth::decode(frame, options).map(|auth| Packet::Auth(Box::new(auth))),
+        PacketType::Disconnect => Disconnect::decode(&frame, options).map(Packet::Disconnect),
+        PacketType::Auth => Auth::decode(&frame, options).map(|auth| Packet::Auth(Box::new(auth))),
     }
 }
 
@@ -113,7 +113,7 @@ impl Framer {
                 let publish = Publish::decode_others(frame, &options)?;
                 Ok(Some(Packet::Publish(publish)))
             }
-            Some(frame) => decode_others(&frame, options).map(Some),
+            Some(frame) => decode_others(frame, options).map(Some),
             None => Ok(None),
         }
     }

@@ -1,9 +1,13 @@
-//! Text of a packet, borrowed.
+//! Text of a packet, borrowed, and taken out of it.
 
-use core::ops::Deref;
+use core::ops::{Deref, Range};
 use core::{fmt, str};
 
+use bytes::{Buf, Bytes};
+use bytestring::ByteString;
+
 use crate::error::DecodeErrorKind;
+use crate::wire;
 
 /// A UTF-8 Encoded String of a packet, borrowed from it (MQTT 5.0 §1.5.4): well-formed UTF-8 of at
 /// most 65,535 bytes without U+0000, checked when the packet was read.
@@ -89,6 +93,81 @@ impl fmt::Debug for Text<'_> {
     }
 }
 
+/// Bytes to take checked texts out of, sharing the buffer. If all of them are ASCII, as what stands
+/// between texts mostly is too, that is found out once, not for each text.
+pub(crate) enum Texts {
+    Ascii(ByteString),
+    Mixed(Bytes),
+}
+
+impl Texts {
+    #[inline]
+    pub(crate) fn new(bytes: Bytes) -> Self {
+        if is_ascii(&bytes) {
+            // So this does not fail.
+            Self::Ascii(ByteString::try_from(bytes).unwrap_or_default())
+        } else {
+            Self::Mixed(bytes)
+        }
+    }
+
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Ascii(text) => text.as_bytes(),
+            Self::Mixed(bytes) => bytes,
+        }
+    }
+
+    /// Where a part of the bytes lies.
+    #[inline]
+    pub(crate) fn range_of(&self, part: &[u8]) -> Range<usize> {
+        let start = wire::offset_in(self.as_bytes(), part);
+        start..start + part.len()
+    }
+
+    /// A text that lies inside the bytes and was checked.
+    #[inline]
+    pub(crate) fn share(&self, part: &[u8]) -> ByteString {
+        let shared = match self {
+            Self::Ascii(text) => text
+                .get(self.range_of(part))
+                .map(|part| text.slice_ref(part)),
+            Self::Mixed(bytes) => ByteString::try_from(wire::share(bytes, part)).ok(),
+        };
+        // There is one, as it was checked.
+        shared.unwrap_or_default()
+    }
+
+    /// [`share`](Self::share) for the last text that is taken.
+    #[inline]
+    pub(crate) fn into_text(self, range: Range<usize>) -> ByteString {
+        if range.is_empty() {
+            return ByteString::new();
+        }
+        let mut bytes = match self {
+            Self::Ascii(text) => text.into_bytes(),
+            Self::Mixed(bytes) => bytes,
+        };
+        bytes.truncate(range.end);
+        bytes.advance(range.start);
+        ByteString::try_from(bytes).unwrap_or_default()
+    }
+}
+
+/// Whether all bytes are ASCII, without a loop over the bytes behind the last whole word.
+#[inline]
+fn is_ascii(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk() else {
+        return bytes.is_ascii();
+    };
+    let (words, _) = bytes.as_chunks::<8>();
+    let found = words.iter().fold(u64::from_le_bytes(*last), |found, word| {
+        found | u64::from_le_bytes(*word)
+    });
+    found & HIGH_BITS == 0
+}
+
 /// Whether well-formed text contains U+0000.
 #[inline(always)]
 pub(crate) fn has_nul(text: &[u8]) -> bool {
@@ -165,12 +244,13 @@ mod tests {
     fn a_byte_that_is_not_plain_is_found_at_every_place_of_every_length() {
         for len in 0..140 {
             let mut text = std::vec![b'a'; len];
-            assert!(is_plain(&text) && !has_nul(&text));
+            assert!(is_plain(&text) && is_ascii(&text) && !has_nul(&text));
             for at in 0..len {
                 for odd in [0, 0x80, 0x81, 0xFF] {
                     text[at] = odd;
                     assert!(!is_plain(&text), "{odd} at {at} of {len}");
                     assert_eq!(has_nul(&text), odd == 0, "{odd} at {at} of {len}");
+                    assert_eq!(is_ascii(&text), odd == 0, "{odd} at {at} of {len}");
                 }
                 text[at] = [0x01, 0x7F][at % 2];
             }

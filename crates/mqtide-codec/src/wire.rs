@@ -204,8 +204,14 @@ pub(crate) fn share(owner: &Bytes, part: &[u8]) -> Bytes {
     if part.is_empty() {
         return Bytes::new();
     }
-    let start = part.as_ptr().addr().wrapping_sub(owner.as_ptr().addr());
+    let start = offset_in(owner, part);
     owner.slice(start..start + part.len())
+}
+
+/// Where a part of bytes starts.
+#[inline]
+pub(crate) fn offset_in(owner: &[u8], part: &[u8]) -> usize {
+    part.as_ptr().addr().wrapping_sub(owner.as_ptr().addr())
 }
 
 /// [`share`] for text.

@@ -17,7 +17,7 @@ use crate::frame::{Frame, FrameRef};
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
 use crate::property::{Place, PropertiesRef, Property, parse_block, property_set};
-use crate::text::Text;
+use crate::text::{Text, Texts};
 use crate::wire::{self, Parsed, fail};
 use crate::{PacketIdentifier, QoS, SubscriptionIdentifier, UserProperties, Version};
 
@@ -152,7 +152,7 @@ impl<'a> SubscribeRef<'a> {
         frame: FrameRef<'a>,
         options: impl Into<DecodeOptions>,
     ) -> Result<Self, DecodeError> {
-        parse(frame, &options.into(), |_| {}, |_, _, _| {})
+        parse(frame, &options.into(), |_| {}, || {})
     }
 
     /// The filters as text with their options, in order.
@@ -168,36 +168,67 @@ impl<'a> SubscribeRef<'a> {
 }
 
 impl Subscribe {
-    pub(crate) fn decode(frame: &Frame, options: DecodeOptions) -> Result<Self, DecodeError> {
-        let mut properties = None;
-        let mut subscriptions: Vec<Subscription> = Vec::new();
+    pub(crate) fn decode(frame: Frame, options: DecodeOptions) -> Result<Self, DecodeError> {
+        let (mut properties, mut count) = (None, 0);
         let owner: &Bytes = frame.body();
         let subscribe = parse(
             frame.as_frame(),
             &options,
             |property| collect(&mut properties, property, owner),
-            |filter, options, after| {
-                if subscriptions.is_empty() {
-                    subscriptions.reserve_exact(1 + count(after));
-                }
-                let filter = wire::share_text(owner, filter);
-                subscriptions.push(Subscription { filter, options });
-            },
+            || count += 1,
         )?;
+        let packet_identifier = subscribe.packet_identifier;
+        let payload_at = owner.len() - subscribe.payload.len();
+        let payload = Texts::new(frame.into_body_from(payload_at));
+        let subscriptions = share_subscriptions(payload, count, options.version);
         Ok(Self {
-            packet_identifier: subscribe.packet_identifier,
+            packet_identifier,
             subscriptions,
             properties,
         })
     }
 }
 
-/// Shows each property to `visit`, and each filter, with what follows it, to `visit_subscription`.
+/// The subscriptions of a payload that was checked and has this many. The last to share the buffer
+/// takes the place of the payload, which spares counting one user more.
+fn share_subscriptions(payload: Texts, count: usize, version: Version) -> Vec<Subscription> {
+    let mut subscriptions = Vec::with_capacity(count);
+    let mut last = None;
+    for (filter, options) in entries(payload.as_bytes(), version) {
+        if subscriptions.len() + 1 == count {
+            last = Some((payload.range_of(filter), options));
+        } else {
+            let filter = payload.share(filter);
+            subscriptions.push(Subscription { filter, options });
+        }
+    }
+    if let Some((range, options)) = last {
+        let filter = payload.into_text(range);
+        subscriptions.push(Subscription { filter, options });
+    }
+    subscriptions
+}
+
+/// The filters of a payload that was checked, with their options.
+#[inline(always)]
+fn entries(
+    mut rest: &[u8],
+    version: Version,
+) -> impl Iterator<Item = (&[u8], SubscriptionOptions)> {
+    core::iter::from_fn(move || {
+        let (after, filter) = wire::binary(rest, Field::TopicFilter).ok()?;
+        let (byte, after) = after.split_first()?;
+        rest = after;
+        Some((filter, subscription_options(*byte, version).ok()?))
+    })
+}
+
+/// Shows each property to `visit`, and tells `visit_filter` of each filter.
 fn parse<'a>(
     frame: FrameRef<'a>,
     options: &DecodeOptions,
     visit: impl FnMut(Property<'a>),
-    mut visit_subscription: impl FnMut(Text<'a>, SubscriptionOptions, &'a [u8]),
+    mut visit_filter: impl FnMut(),
 ) -> Result<SubscribeRef<'a>, DecodeError> {
     let version = options.version;
     parse_frame(frame, options, |body| {
@@ -206,9 +237,8 @@ fn parse<'a>(
         not_empty(payload, Field::TopicFilter)?;
         let mut rest = payload;
         while !rest.is_empty() {
-            let (after, (filter, options)) = subscription(rest, version)?;
-            visit_subscription(filter, options, after);
-            rest = after;
+            (rest, _) = subscription(rest, version)?;
+            visit_filter();
         }
         let properties = PropertiesRef::new(block);
         Ok((
@@ -223,29 +253,12 @@ fn parse<'a>(
     })
 }
 
-/// How many filters these bytes hold, if they are without fault: no more than a third of them.
-fn count(mut rest: &[u8]) -> usize {
-    let mut count = 0;
-    while let Some((len, after)) = rest.split_first_chunk() {
-        count += 1;
-        let len = usize::from(u16::from_be_bytes(*len));
-        rest = after.get(len + 1..).unwrap_or_default();
-    }
-    count
-}
-
 /// One filter with its options.
 #[inline(always)]
 fn subscription(input: &[u8], version: Version) -> Parsed<'_, (Text<'_>, SubscriptionOptions)> {
     let (input, filter) = wire::text(input, Field::TopicFilter)?;
     let (rest, byte) = wire::byte(input, Field::SubscriptionOptions)?;
-    let options = match version {
-        // The upper six bits are unused in MQTT 3.1.
-        Version::V31 => requested_qos(byte & 3),
-        Version::V311 => requested_qos(byte),
-        Version::V5 => subscription_options(byte),
-    };
-    match options {
+    match subscription_options(byte, version) {
         // A shared subscription excludes No Local (MQTT-3.8.3-4).
         Ok(options) if options.no_local && filter.starts_with("$share/") => fail(
             DecodeErrorKind::InvalidOptions,
@@ -254,6 +267,20 @@ fn subscription(input: &[u8], version: Version) -> Parsed<'_, (Text<'_>, Subscri
         ),
         Ok(options) => Ok((rest, (filter, options))),
         Err(kind) => fail(kind, Field::SubscriptionOptions, input),
+    }
+}
+
+/// The byte of the options as it is in this version.
+#[inline]
+fn subscription_options(
+    byte: u8,
+    version: Version,
+) -> Result<SubscriptionOptions, DecodeErrorKind> {
+    match version {
+        // The upper six bits are unused in MQTT 3.1.
+        Version::V31 => requested_qos(byte & 3),
+        Version::V311 => requested_qos(byte),
+        Version::V5 => all_options(byte),
     }
 }
 
@@ -269,7 +296,7 @@ fn requested_qos(byte: u8) -> Result<SubscriptionOptions, DecodeErrorKind> {
 
 /// The Subscription Options of MQTT 5.0 (§3.8.3.1).
 #[inline]
-fn subscription_options(byte: u8) -> Result<SubscriptionOptions, DecodeErrorKind> {
+fn all_options(byte: u8) -> Result<SubscriptionOptions, DecodeErrorKind> {
     if byte & 0b1100_0000 != 0 {
         return Err(DecodeErrorKind::ReservedBits);
     }
@@ -416,6 +443,25 @@ mod tests {
             assert_eq!(read(&earlier, Version::V311).is_ok(), byte <= 2);
             // The upper six bits are unused in MQTT 3.1.
             assert_eq!(read(&earlier, Version::V31).is_ok(), byte & 3 != 3);
+        }
+    }
+
+    #[test]
+    fn filters_of_any_text_share_the_buffer() {
+        let long = "a".repeat(200);
+        let cases: [[&str; 3]; 3] = [["a/b", "", "c"], ["ä/+", "b", ""], ["#", &long, "ö"]];
+        for filters in cases {
+            let subscriptions =
+                filters.map(|filter| Subscription::new(ByteString::from(filter), QoS::AtLeastOnce));
+            let sent = Subscribe::new(PacketIdentifier::MIN, subscriptions.into());
+            let bytes = crate::testing::write(&sent.clone().into(), Version::V311);
+            let frame = crate::testing::frame(&bytes, Version::V311).unwrap();
+            let memory = frame.body().as_ptr_range();
+            let packet = Subscribe::decode(frame, Version::V311.into()).unwrap();
+            assert_eq!(packet, sent);
+            for Subscription { filter, .. } in packet.subscriptions {
+                assert!(filter.is_empty() || memory.contains(&filter.as_ptr()));
+            }
         }
     }
 
