@@ -4,7 +4,7 @@ use crate::Version;
 use crate::buffer::{PacketBuf, Writer};
 use crate::error::EncodeError;
 use crate::packet::{Packet, PacketType};
-use crate::property::{Property, PropertySet, Visit};
+use crate::property::{PropertiesRef, Property, PropertySet, Visit};
 use crate::wire;
 
 /// The length of the packet on the wire in bytes, fixed header included: what Maximum Packet Size
@@ -181,6 +181,11 @@ impl Visit<'_> for Written<'_, '_> {
     #[inline(always)]
     fn visit(&mut self, property: Property<'_>) {
         property.put(self.0);
+    }
+
+    #[inline]
+    fn visit_pairs(&mut self, pairs: PropertiesRef<'_>) {
+        self.0.put_slice(pairs.as_bytes());
     }
 }
 

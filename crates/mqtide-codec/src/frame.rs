@@ -198,7 +198,7 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// What nearly all headers are: without fault in all versions, with a length of one byte or two.
+    /// What nearly all headers are: without fault in all versions, with a length of up to three bytes.
     #[inline(always)]
     fn plain(bytes: &[u8]) -> Option<Self> {
         let (&first, rest) = bytes.split_first()?;
@@ -362,12 +362,16 @@ struct RemainingLength {
 }
 
 impl RemainingLength {
-    /// A length of one byte or two in the shortest form.
+    /// A length of up to three bytes in the shortest form: that is any packet below 2 MiB.
     #[inline(always)]
     fn plain(bytes: &[u8]) -> Option<Self> {
         let (value, bytes) = match *bytes {
             [value @ 0..0x80, ..] => (u32::from(value), 1),
             [low, high @ 1..0x80, ..] => (u32::from(low & 0x7F) | u32::from(high) << 7, 2),
+            [low, middle @ 0x80..=0xFF, high @ 1..0x80, ..] => {
+                let low = u32::from(low & 0x7F) | u32::from(middle & 0x7F) << 7;
+                (low | u32::from(high) << 14, 3)
+            }
             _ => return None,
         };
         Some(Self {

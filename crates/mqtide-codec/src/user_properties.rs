@@ -7,7 +7,7 @@ use core::{fmt, slice};
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::property::{Properties, PropertiesRef, Property};
+use crate::property::{Properties, PropertiesRef, Property, Visit};
 use crate::text::Text;
 use crate::wire;
 
@@ -34,6 +34,8 @@ struct Received {
     end: u32,
     /// How many pairs there are.
     count: u32,
+    /// Whether nothing stands between them, so that they can be written as they lie.
+    is_packed: bool,
 }
 
 impl UserProperties {
@@ -101,7 +103,7 @@ impl UserProperties {
     pub(crate) fn push_received(&mut self, name: Text<'_>, value: Text<'_>, owner: &Bytes) {
         if self.added.is_empty() {
             let is_taken = match &mut self.received {
-                Some(received) => received.append(value),
+                Some(received) => received.append(name, value),
                 none => {
                     *none = Received::begin(name, value, owner);
                     none.is_some()
@@ -113,6 +115,19 @@ impl UserProperties {
         }
         let share = |text| wire::share_text(owner, text);
         self.added.push((share(name), share(value)));
+    }
+
+    /// Shows the pairs as properties; those of a packet at once, if nothing stands between them.
+    #[inline]
+    pub(crate) fn show<'a>(&'a self, visitor: &mut impl Visit<'a>) {
+        match &self.received {
+            Some(received) if received.is_packed && self.added.is_empty() => {
+                visitor.visit_pairs(received.block());
+            }
+            _ => self
+                .texts()
+                .for_each(|pair| visitor.visit(Property::UserProperty(pair))),
+        }
     }
 
     /// The pairs as checked text.
@@ -137,21 +152,29 @@ impl Received {
             bytes: owner.slice(start..),
             end: 0,
             count: 0,
+            is_packed: true,
         };
-        received.append(value).then_some(received)
+        received.append(name, value).then_some(received)
     }
 
-    /// Takes in a pair behind the others of the same packet, known by its value; false if it is not.
+    /// Takes in a pair if it lies behind the others in the same packet; otherwise returns false.
     #[inline]
-    fn append(&mut self, value: Text<'_>) -> bool {
+    fn append(&mut self, name: Text<'_>, value: Text<'_>) -> bool {
+        let base = self.bytes.as_ptr().addr();
         let value = value.as_bytes();
-        let end = (value.as_ptr().addr() + value.len()).wrapping_sub(self.bytes.as_ptr().addr());
+        let end = (value.as_ptr().addr() + value.len()).wrapping_sub(base);
         let Ok(behind) = u32::try_from(end) else {
             return false;
         };
         if behind <= self.end || end > self.bytes.len() {
             return false;
         }
+        let start = name
+            .as_bytes()
+            .as_ptr()
+            .addr()
+            .wrapping_sub(base + BEFORE_NAME);
+        self.is_packed &= start == self.end as usize;
         self.end = behind;
         self.count += 1;
         true

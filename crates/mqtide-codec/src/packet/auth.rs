@@ -139,9 +139,7 @@ impl PropertySet for Auth {
         if let Some(text) = &self.reason_string {
             visitor.visit(Property::ReasonString(text.borrow()));
         }
-        for pair in self.user_properties.texts() {
-            visitor.visit(Property::UserProperty(pair));
-        }
+        self.user_properties.show(&mut visitor);
     }
 }
 

@@ -15,7 +15,9 @@ use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Field};
 use crate::frame::Frame;
 use crate::options::DecodeOptions;
 use crate::packet::PacketType;
-use crate::property::{Place, Property, PropertySet, Visit, parse_block, property_set};
+use crate::property::{
+    Place, PropertiesRef, Property, PropertySet, Visit, parse_block, property_set,
+};
 use crate::wire;
 use crate::{PacketIdentifier, QoS, SubscriptionIdentifier, TopicAlias, UserProperties};
 
@@ -410,6 +412,12 @@ impl Visit<'_> for &mut Properties<'_, '_> {
             self.put_alias();
         }
         property.put(self.buf);
+    }
+
+    #[inline]
+    fn visit_pairs(&mut self, pairs: PropertiesRef<'_>) {
+        self.put_alias();
+        self.buf.put_slice(pairs.as_bytes());
     }
 }
 

@@ -139,6 +139,12 @@ properties! {
 /// where the kind of the property is known.
 pub(crate) trait Visit<'a> {
     fn visit(&mut self, property: Property<'a>);
+
+    /// Is shown User Properties, and nothing else, that were checked when they were read.
+    #[inline]
+    fn visit_pairs(&mut self, pairs: PropertiesRef<'a>) {
+        pairs.into_iter().for_each(|property| self.visit(property));
+    }
 }
 
 impl<'a, F: FnMut(Property<'a>)> Visit<'a> for F {

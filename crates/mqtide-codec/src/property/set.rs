@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use mqtide_topic::{TopicName, TopicNameRef};
 
-use super::{Property, Visit};
+use super::{PropertiesRef, Property, Visit};
 use crate::error::EncodeError;
 use crate::packet::PayloadFormat;
 use crate::text::Text;
@@ -127,6 +127,11 @@ impl Visit<'_> for &mut Measured {
             }
         }
     }
+
+    #[inline]
+    fn visit_pairs(&mut self, pairs: PropertiesRef<'_>) {
+        self.len += pairs.as_bytes().len();
+    }
 }
 
 /// Implements [`PropertySet`]: one row per field, in the order of the identifiers, which is the
@@ -176,9 +181,7 @@ macro_rules! property_set {
         }
     };
     (@each pairs $field:expr, $visitor:ident, $variant:ident) => {
-        for pair in $field.texts() {
-            $visitor.visit($crate::property::Property::$variant(pair));
-        }
+        $field.show(&mut $visitor)
     };
 }
 pub(crate) use property_set;
