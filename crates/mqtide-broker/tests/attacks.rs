@@ -8,6 +8,8 @@ mod arena;
 mod common;
 #[path = "attacks/deliveries.rs"]
 mod deliveries;
+#[path = "attacks/dialogues.rs"]
+mod dialogues;
 #[path = "attacks/forgeries.rs"]
 mod forgeries;
 #[path = "attacks/handshakes.rs"]
