@@ -62,6 +62,52 @@ fn topics_of_slashes_neither_recurse_nor_crash() {
     arena.close(16 * MIB);
 }
 
+/// CVE-2021-33175, CVE-2021-33176, CVE-2019-0222: every field of every packet as long as it can be, as the first packet
+/// and as later ones, again and again.
+#[test]
+fn fields_at_their_longest_leave_nothing() {
+    let mut arena = Arena::open();
+    let long = "[ 'x'*65535 ]";
+    let properties = format!("{{ 03 {long} 08 {long} 09 {long} 26 {long} {long} }}");
+    let reasons = format!("{{ 1F {long} 26 {long} {long} }}");
+    let connects = [
+        format!("10 {{ \"MQTT\" 05 02 0000 {{}} {long} }}"),
+        format!("10 {{ \"MQTT\" 05 02 0000 {{ 15 {long} 16 {long} 26 {long} {long} }} \"long\" }}"),
+        format!("10 {{ \"MQTT\" 05 06 0000 {{}} \"long\" {properties} {long} {long} }}"),
+        format!("10 {{ \"MQTT\" 05 C2 0000 {{}} \"long\" {long} {long} }}"),
+    ];
+    let packets = [
+        format!("30 {{ {long} {{}} 'x' }}"),
+        format!("31 {{ {long} {properties} 'x' }}"),
+        format!("32 {{ \"t\" 0001 {properties} 'x' }}"),
+        format!("82 {{ 0001 {{}} {long} 00 }}"),
+        format!("82 {{ 0001 {{ 26 {long} {long} }} \"f\" 00 }}"),
+        format!("A2 {{ 0001 {{}} {long} }}"),
+        format!("A2 {{ 0001 {{ 26 {long} {long} }} \"f\" }}"),
+        format!("40 {{ 0001 00 {reasons} }}"),
+        format!("50 {{ 0001 00 {reasons} }}"),
+        format!("62 {{ 0001 00 {reasons} }}"),
+        format!("70 {{ 0001 00 {reasons} }}"),
+        format!("E0 {{ 00 {reasons} }}"),
+        format!("F0 {{ 19 {{ 15 {long} 16 {long} 26 {long} {long} }} }}"),
+    ];
+    for _ in 0..6 {
+        for connect in &connects {
+            Peer::opening(arena.address(), connect).discard(Duration::from_millis(10));
+        }
+        for packet in &packets {
+            let mut peer = arena.client5("long", "");
+            peer.write(&format!("{packet} {packet}"));
+            peer.discard(Duration::from_millis(10));
+        }
+    }
+    arena.assert_grown_at_most(16 * MIB);
+    let mut peer = arena.client5("long", "");
+    peer.write(&format!("31 {{ {long} {{}} }}"));
+    peer.discard(Duration::from_millis(10));
+    arena.close(2 * MIB);
+}
+
 /// CVE-2016-10523, mosquitto 2.0.21, CVE-2023-34488: every packet cut at every byte, in both versions.
 #[test]
 fn truncated_packets_leave_nothing() {
